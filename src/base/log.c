@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sq_log_options options = {.level = SQ_LOG_INFO};
+static bool configured;
+static int64_t start_ns;
+enum sq_log_level sq_log_level_now = SQ_LOG_INFO;
+
+static const struct {
+    const char *name, *terminal, *colour;
+} levels[] = {
+    [SQ_LOG_DEBUG] = {"debug", "DEBU", "\033[37m"},
+    [SQ_LOG_INFO] = {"info", "INFO", "\033[36m"},
+    [SQ_LOG_WARN] = {"warning", "WARN", "\033[33m"},
+    [SQ_LOG_ERROR] = {"error", "ERRO", "\033[31m"},
+};
+
+void sq_log_configure(const struct sq_log_options *wanted)
+{
+    pthread_mutex_lock(&lock);
+    options = *wanted;
+    configured = true;
+    if (!start_ns)
+        start_ns = sq_now_ns();
+    sq_log_level_now = options.level;
+    pthread_mutex_unlock(&lock);
+}
+
+struct sq_log_options sq_log_options_now(void)
+{
+    return options;
+}
+
+static bool needs_quotes(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              (c && strchr("-._/@^+", c))))
+            return true;
+    }
+    return false;
+}
+
+static void put_escaped(struct sq_buf *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c == '"' || c == '\\')
+            sq_buf_printf(out, "\\%c", c);
+        else if (c == '\n')
+            sq_buf_puts(out, "\\n");
+        else if (c == '\r')
+            sq_buf_puts(out, "\\r");
+        else if (c == '\t')
+            sq_buf_puts(out, "\\t");
+        else if (c < 0x20)
+            sq_buf_printf(out, "\\u%04x", c);
+        else
+            sq_buf_putc(out, (char)c);
+    }
+}
+
+static void put_quoted(struct sq_buf *out, const char *text, size_t len)
+{
+    sq_buf_putc(out, '"');
+    put_escaped(out, text, len);
+    sq_buf_putc(out, '"');
+}
+
+static void format_line(struct sq_buf *out, enum sq_log_level level, const char *text, size_t len,
+                        const char *source)
+{
+    char now[40];
+
+    switch (options.format) {
+    case SQ_LOG_RAW:
+        sq_buf_put(out, text, len);
+        break;
+    case SQ_LOG_JSON:
+        sq_wall_format_seconds(sq_wall_ns(), now);
+        sq_buf_printf(out, "{\"level\":\"%s\",\"msg\":", levels[level].name);
+        put_quoted(out, text, len);
+        if (source)
+            sq_buf_printf(out, ",\"source\":\"%s\"", source);
+        sq_buf_printf(out, ",\"time\":\"%s\"}", now);
+        break;
+    case SQ_LOG_TEXT:
+        if (options.colour) {
+            long seconds = (long)((sq_now_ns() - start_ns) / SQ_NS_PER_S);
+            sq_buf_printf(out, "%s%s\033[0m[%04ld] ", levels[level].colour, levels[level].terminal,
+                          seconds);
+            sq_buf_put(out, text, len);
+            if (source)
+                sq_buf_printf(out, "%*s %ssource\033[0m=%s", (int)(len < 44 ? 44 - len : 0), "",
+                              levels[level].colour, source);
+            break;
+        }
+        sq_wall_format_seconds(sq_wall_ns(), now);
+        sq_buf_printf(out, "time=\"%s\" level=%s", now, levels[level].name);
+        if (len) {
+            sq_buf_puts(out, " msg=");
+            if (needs_quotes(text, len))
+                put_quoted(out, text, len);
+            else
+                sq_buf_put(out, text, len);
+        }
+        if (source)
+            sq_buf_printf(out, " source=%s", source);
+        break;
+    }
+    sq_buf_putc(out, '\n');
+}
+
+void sq_log_line(enum sq_log_level level, const char *text, size_t len, const char *source,
+                 FILE *to)
+{
+    struct sq_buf line = {0};
+
+    if (level < sq_log_level_now)
+        return;
+    pthread_mutex_lock(&lock);
+    FILE *out = to ? to : configured ? options.to : stderr;
+    if (out) {
+        format_line(&line, level, text, len, to ? NULL : source);
+        if (options.before && !to)
+            options.before(options.user);
+        fwrite(line.data, 1, line.len, out);
+        fflush(out);
+        if (options.after && !to)
+            options.after(options.user);
+    }
+    pthread_mutex_unlock(&lock);
+    sq_buf_deinit(&line);
+}
+
+void sq_log_write(enum sq_log_level level, const char *component, const char *fmt, ...)
+{
+    va_list args;
+    char *text;
+
+    va_start(args, fmt);
+    int len = vasprintf(&text, fmt, args);
+    va_end(args);
+    if (len < 0)
+        return;
+    sq_log_line(level, text, (size_t)len, level == SQ_LOG_DEBUG ? component : NULL, NULL);
+    free(text);
+}

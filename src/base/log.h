@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Log lines in k6's three formats (engine specification 17). One logger per process, configured
+ * once by the main thread before others start; lines may come from any thread and never interleave.
+ */
+#pragma once
+#include <stdio.h>
+
+#include "base/base.h"
+
+enum sq_log_level { SQ_LOG_DEBUG, SQ_LOG_INFO, SQ_LOG_WARN, SQ_LOG_ERROR };
+enum sq_log_format { SQ_LOG_TEXT, SQ_LOG_JSON, SQ_LOG_RAW };
+
+struct sq_log_options {
+    FILE *to; /* borrowed for the process's life; NULL: drop all lines */
+    enum sq_log_format format;
+    enum sq_log_level level; /* lines below it are dropped */
+    bool colour;             /* terminal style: INFO[0003] message */
+    /* Called around each line under the logger's lock, so that a progress display can move out of
+     * the way; may be NULL. */
+    void (*before)(void *user);
+    void (*after)(void *user);
+    void *user;
+};
+
+void sq_log_configure(const struct sq_log_options *options);
+struct sq_log_options sq_log_options_now(void);
+
+extern enum sq_log_level sq_log_level_now; /* read-only outside log.c */
+
+/* `component` names the part that speaks ("ws", "engine"); it is printed at debug level only. */
+#define sq_log(level, component, ...)                        \
+    do {                                                     \
+        if ((level) >= sq_log_level_now)                     \
+            sq_log_write((level), (component), __VA_ARGS__); \
+    } while (0)
+void sq_log_write(enum sq_log_level level, const char *component, const char *fmt, ...)
+    SQ_PRINTF(3, 4);
+
+/* A line of any length with one extra field (`source=console`); `to` overrides the configured
+ * stream when not NULL (--console-output). */
+void sq_log_line(enum sq_log_level level, const char *text, size_t len, const char *source,
+                 FILE *to);
