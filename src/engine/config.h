@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every option of a run, consolidated: default < config file < script < environment < flag. One
+ * table (options.c) feeds flags, K6_* and SQUALL_* variables, config file, script options and
+ * --help. Main thread. */
+#pragma once
+#include "base/base.h"
+#include "base/error.h"
+#include "engine/schedule.h"
+
+enum sq_source { SQ_FROM_DEFAULT, SQ_FROM_FILE, SQ_FROM_SCRIPT, SQ_FROM_ENV, SQ_FROM_FLAG };
+
+struct sq_threshold_source { /* one expression of the `thresholds` option, unparsed */
+    char *metric;            /* key: "name" or "name{tag:value}" */
+    char *expression;
+    bool abort_on_fail;
+    int64_t delay_abort_eval_ns;
+};
+
+struct sq_client_cert_source {
+    char *cert, *key, *password; /* PEM text; password NULL: none */
+    char **domains;              /* NULL-terminated or NULL */
+};
+
+enum sq_system_tag { /* bits */
+                     SQ_TAG_PROTO = 1 << 0,
+                     SQ_TAG_SUBPROTO = 1 << 1,
+                     SQ_TAG_STATUS = 1 << 2,
+                     SQ_TAG_METHOD = 1 << 3,
+                     SQ_TAG_URL = 1 << 4,
+                     SQ_TAG_NAME = 1 << 5,
+                     SQ_TAG_GROUP = 1 << 6,
+                     SQ_TAG_CHECK = 1 << 7,
+                     SQ_TAG_ERROR = 1 << 8,
+                     SQ_TAG_ERROR_CODE = 1 << 9,
+                     SQ_TAG_TLS_VERSION = 1 << 10,
+                     SQ_TAG_SCENARIO = 1 << 11,
+                     SQ_TAG_SERVICE = 1 << 12,
+                     SQ_TAG_EXPECTED_RESPONSE = 1 << 13,
+                     SQ_TAG_VU = 1 << 14,
+                     SQ_TAG_ITER = 1 << 15,
+                     SQ_TAG_OCSP_STATUS = 1 << 16,
+                     SQ_TAG_IP = 1 << 17,
+                     SQ_TAGS_DEFAULT = (1 << 14) - 1,
+};
+
+enum sq_summary_mode { SQ_SUMMARY_COMPACT, SQ_SUMMARY_FULL, SQ_SUMMARY_DISABLED };
+
+struct sq_string_list {
+    char **items; /* owned */
+    size_t count;
+};
+struct sq_pair_list {
+    struct sq_key_value *items; /* owned */
+    size_t count;
+};
+
+struct sq_config {
+    /* shortcuts (ENG-90..95); scenarios below are what they became */
+    int64_t vus, iterations; /* -1: not set */
+    int64_t duration_ns;     /* -1: not set */
+    struct sq_stage *stages; /* stages_set: may be set and empty */
+    size_t stages_count;
+    bool stages_set;
+
+    struct sq_scenario *scenarios; /* after sq_config_derive: what runs */
+    size_t scenarios_count;
+
+    bool no_setup, no_teardown, paused;
+    int64_t setup_timeout_ns, teardown_timeout_ns, handle_summary_timeout_ns;
+    int64_t min_iteration_duration_ns;
+    struct sq_threshold_source *thresholds;
+    size_t thresholds_count;
+    bool no_thresholds;
+    struct sq_pair_list tags; /* run tags */
+    unsigned system_tags;     /* enum sq_system_tag bits */
+    struct sq_string_list summary_trend_stats;
+    char *summary_time_unit; /* "", "s", "ms", "us" */
+    enum sq_summary_mode summary_mode;
+    char *summary_export; /* NULL: none */
+
+    bool insecure_skip_tls_verify;
+    char *tls_version_min, *tls_version_max; /* "tls1.2"; NULL: default */
+    struct sq_string_list tls_cipher_suites;
+    struct sq_client_cert_source *tls_auth;
+    size_t tls_auth_count;
+    struct sq_pair_list hosts;
+    char *dns_ttl, *dns_select, *dns_policy; /* NULL: default; checked */
+    struct sq_string_list block_hostnames, blacklist_ips;
+    char *local_ips; /* NULL: none */
+    bool no_cookies_reset;
+    char *user_agent;  /* NULL: default; "": none */
+    bool throw_errors; /* `throw` */
+    bool no_connection_reuse, no_vu_connection_reuse, discard_response_bodies;
+    int64_t max_redirects, batch, batch_per_host, rps;
+    char *http_debug;
+    char *console_output;
+    struct sq_string_list out; /* --out values */
+    bool linger, quiet, verbose, no_color;
+    char *log_output, *log_format, *address;
+    struct sq_pair_list env; /* -e */
+    bool include_system_env;
+    char *execution_segment, *execution_segment_sequence;
+    char *isolation; /* squall: "cell" or "vu" */
+    char *profile;   /* squall: "default" or "standard" */
+    bool lenient;    /* squall */
+    int64_t workers; /* squall: threads; 0: one per core */
+
+    /* Where each row of the option table got its value from, in table order; for `inspect`. */
+    enum sq_source *from;
+    /* Lines the user must see once logging is up ("options.foo is unknown, did you mean ..."). */
+    struct sq_string_list warnings;
+};
+
+void sq_config_init(struct sq_config *config); /* defaults */
+void sq_config_deinit(struct sq_config *config);
+
+/* Each returns 0 or SQ_EINVALID with words. Call in this order; a level that says anything about
+ * execution drops what lower levels said (ENG-71). */
+SQ_MUST_USE int sq_config_from_file(struct sq_config *config, const char *path, bool must_exist,
+                                    struct sq_error *err);
+/* `json` is JSON.stringify(options) of the script. */
+SQ_MUST_USE int sq_config_from_script(struct sq_config *config, const char *json,
+                                      struct sq_error *err);
+SQ_MUST_USE int sq_config_from_env(struct sq_config *config, char *const *environ_strings,
+                                   struct sq_error *err);
+/* Flags, GNU style. Positional arguments are collected into *args (borrowed from argv). A flag is
+ * remembered and applied by sq_config_apply_flags, so that argv can be read before the script is.
+ */
+struct sq_flags;
+SQ_MUST_USE int sq_flags_parse(const char *command, int argc, char **argv, struct sq_flags **out,
+                               struct sq_error *err);
+size_t sq_flags_args(const struct sq_flags *flags, char *const **args);
+bool sq_flags_help(const struct sq_flags *flags);
+/* The last value of a flag given by its long name, NULL when absent ("true" for a bare boolean). */
+const char *sq_flags_get(const struct sq_flags *flags, const char *name);
+void sq_flags_free(struct sq_flags *flags);
+SQ_MUST_USE int sq_config_from_flags(struct sq_config *config, const struct sq_flags *flags,
+                                     struct sq_error *err);
+/* Shortcuts into scenarios, and every check across options; all problems in one message. */
+SQ_MUST_USE int sq_config_derive(struct sq_config *config, struct sq_error *err);
+/* k6's exit code for a failure of the call that just failed: 104 or 255 (ENG-74). */
+int sq_config_exit_code(const struct sq_config *config);
+
+/* Consolidated options as JSON with every key of the specification's section 5 (null when unset):
+ * for `inspect`, for exported `options` in VUs and for exec.test.options. owned: free */
+char *sq_config_json(const struct sq_config *config);
+/* --help text of a command. owned: free */
+char *sq_help(const char *command);
