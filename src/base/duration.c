@@ -100,20 +100,18 @@ int sq_duration_parse(const char *text, enum sq_duration_form form, int64_t *ns)
 
 static void put_decimal(char *out, size_t size, int64_t value, int64_t unit, const char *name)
 {
-    int len = snprintf(out, size, "%lld", (long long)(value / unit));
+    char fraction[24] = "";
     int64_t rest = value % unit;
 
     if (rest) {
-        char digits[20];
-        int width = 0;
-        for (int64_t u = unit; u > 1; u /= 10)
+        int width = 1;
+        for (int64_t u = unit / 10; u > 1; u /= 10)
             width++;
-        snprintf(digits, sizeof digits, "%0*lld", width, (long long)rest);
-        while (width > 0 && digits[width - 1] == '0')
-            digits[--width] = '\0';
-        len += snprintf(out + len, size - (size_t)len, ".%s", digits);
+        snprintf(fraction, sizeof fraction, ".%0*lld", width, (long long)rest);
+        for (char *end = fraction + width; *end == '0'; end--)
+            *end = '\0';
     }
-    snprintf(out + len, size - (size_t)len, "%s", name);
+    snprintf(out, size, "%lld%s%s", (long long)(value / unit), fraction, name);
 }
 
 void sq_duration_format(int64_t ns, char out[40])

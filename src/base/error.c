@@ -28,8 +28,12 @@ void sq_error_prefix(struct sq_error *err, const char *fmt, ...)
     va_start(args, fmt);
     int used = vsnprintf(err->text, sizeof err->text, fmt, args);
     va_end(args);
-    if (used >= 0 && (size_t)used < sizeof err->text)
-        snprintf(err->text + used, sizeof err->text - (size_t)used, ": %s", old);
+    if (used < 0 || (size_t)used + 3 > sizeof err->text)
+        return;
+    memcpy(err->text + used, ": ", 2);
+    size_t room = sizeof err->text - (size_t)used - 2, len = SQ_MIN(strlen(old), room - 1);
+    memcpy(err->text + used + 2, old, len);
+    err->text[(size_t)used + 2 + len] = '\0';
 }
 
 const char *sq_status_text(int code)

@@ -88,7 +88,7 @@ void sq_double_format(double value, char out[32])
         strcpy(out, isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
         return;
     }
-    char digits[32];
+    char digits[28]; /* sign, 18 digits, point, e+308 */
     int precision = 0;
     do
         snprintf(digits, sizeof digits, "%.*e", precision++, value);
@@ -102,6 +102,6 @@ void sq_double_format(double value, char out[32])
         snprintf(out, 32, "%.*f", decimals > 0 ? decimals : 0, value);
     } else {
         *e = '\0';
-        snprintf(out, 32, "%se%c%d", digits, exponent < 0 ? '-' : '+', abs(exponent));
+        snprintf(out, 32, "%.20se%c%d", digits, exponent < 0 ? '-' : '+', abs(exponent) % 1000);
     }
 }
