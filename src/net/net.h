@@ -3,6 +3,7 @@
 #pragma once
 #include "base/base.h"
 #include "base/error.h"
+#include "base/list.h"
 #include "loop/loop.h"
 
 enum sq_dns_select { SQ_DNS_RANDOM, SQ_DNS_FIRST, SQ_DNS_ROUND_ROBIN };
@@ -48,6 +49,10 @@ struct sq_net_options {
     const char *tls_keylog_file; /* SSLKEYLOGFILE; NULL: none */
     /* Proxies as in the environment; NULL: none. */
     const char *http_proxy, *https_proxy, *no_proxy;
+    /* Name servers "ip[:port],..." in place of the system's; NULL: the system's. For tests. */
+    const char *dns_servers;
+    /* PEM bundle in place of the system's roots; NULL: the system's. For tests. */
+    const char *tls_roots_file;
 };
 
 /* k6's defaults; proxies and key log from the process's environment (NT-7). */
@@ -69,3 +74,11 @@ size_t sq_net_lingering(const struct sq_net *net);
 struct sq_net_counters {
     uint64_t sent_bytes, received_bytes;
 };
+
+/* ---- for ws_conn, which keeps per-thread state of its own here ---- */
+/* One pointer, NULL at first. */
+void **sq_net_slot(struct sq_net *net);
+/* sq_net_free calls `fn` with the pointer first of all, while everything else still works. */
+void sq_net_on_free(struct sq_net *net, void (*fn)(void *slot));
+/* Head of the list that sq_net_lingering counts (by walking it: for waiting, ask sq_list_empty). */
+struct sq_list *sq_net_linger_list(struct sq_net *net);

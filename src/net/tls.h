@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS contexts of one thread (NT-10..15): one per distinct client certificate, made on first use,
+ * with the trust store read once. OpenSSL 3. Loop's thread. */
+#pragma once
+#include <openssl/bio.h>
+
+#include "base/base.h"
+#include "base/error.h"
+#include "net/net.h"
+
+struct sq_tls;
+
+SQ_MUST_USE int sq_tls_new(const struct sq_net_options *options, struct sq_tls **out,
+                           struct sq_error *err); /* *options is borrowed for its life */
+void sq_tls_free(struct sq_tls *tls);
+
+/* A client for one connection to `host` (ASCII, or an address: then no SNI and an address check)
+ * and `port` (the name of resumable sessions). `for_proxy`: the other end is an https:// proxy, no
+ * client certificate. *out is owned: SSL_free. */
+SQ_MUST_USE int sq_tls_client(struct sq_tls *tls, struct sq_slice host, uint16_t port,
+                              bool for_proxy, SSL **out, struct sq_error *err);
+const BIO_METHOD *sq_tls_bio_method(const struct sq_tls *tls);
+
+/* Words and MET-38 code of what just failed on ssl; reads OpenSSL's error queue. Owned: free(). */
+char *sq_tls_failure(const SSL *ssl, int *error_code);
+/* After a finished handshake: 0, or SQ_ETLS with an owned text when the server chose a protocol
+ * that was not offered. */
+SQ_MUST_USE int sq_tls_check_peer(const SSL *ssl, int *error_code, char **text);
+
+/* Whether every tlsCipherSuites name, PEM and password is usable. Initialises no trust store. */
+SQ_MUST_USE int sq_tls_options_check(const struct sq_net_options *options, struct sq_error *err);
