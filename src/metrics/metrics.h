@@ -73,6 +73,15 @@ SQ_MUST_USE int sq_registry_add_submetric(struct sq_registry *reg, const char *s
                                           struct sq_error *err);
 const struct sq_submetric *sq_registry_submetric(struct sq_registry *reg, size_t index);
 size_t sq_registry_submetric_count(struct sq_registry *reg);
+/* http_req_duration{expected_response:true} is there from the start, with index 0 (ENG-190). */
+
+const char *sq_metric_type_name(enum sq_metric_type type);             /* "counter" */
+const char *sq_metric_contains_name(enum sq_metric_contains contains); /* "default" */
+
+/* Also aggregate per scenario and group, for --summary-mode full (ENG-243). Before the first shard.
+ */
+void sq_registry_break_down(struct sq_registry *reg);
+bool sq_registry_broken_down(struct sq_registry *reg);
 
 /* ---- one aggregated value ---- */
 struct sq_sink; /* counter, gauge, rate or trend (histogram + first 4096 raw values) */
@@ -133,3 +142,14 @@ void sq_totals_merge(struct sq_totals *totals, struct sq_shard *shard);
 const struct sq_sink *sq_totals_metric(const struct sq_totals *totals,
                                        uint32_t metric_id); /* NULL: no sample */
 const struct sq_sink *sq_totals_submetric(const struct sq_totals *totals, size_t index);
+
+/* Samples by their scenario and group tags, when the registry is broken down: one slice for each
+ * pair seen, in no particular order. */
+struct sq_slice_name {
+    const char *scenario, *group; /* "" without the tag; "::outer::inner". Borrowed */
+};
+size_t sq_totals_slice_count(const struct sq_totals *totals);
+struct sq_slice_name sq_totals_slice_name(const struct sq_totals *totals, size_t index);
+/* NULL: no sample there. */
+const struct sq_sink *sq_totals_slice_metric(const struct sq_totals *totals, size_t index,
+                                             uint32_t metric_id);
