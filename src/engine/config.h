@@ -11,7 +11,7 @@ enum sq_source { SQ_FROM_DEFAULT, SQ_FROM_FILE, SQ_FROM_SCRIPT, SQ_FROM_ENV, SQ_
 
 struct sq_threshold_source { /* one expression of the `thresholds` option, unparsed */
     char *metric;            /* key: "name" or "name{tag:value}" */
-    char *expression;
+    char *expression;        /* NULL: an empty list, the metric is only tracked and shown */
     bool abort_on_fail;
     int64_t delay_abort_eval_ns;
 };
@@ -100,10 +100,20 @@ struct sq_config {
     struct sq_pair_list env; /* -e */
     bool include_system_env;
     char *execution_segment, *execution_segment_sequence;
-    char *isolation; /* squall: "cell" or "vu" */
-    char *profile;   /* squall: "default" or "standard" */
-    bool lenient;    /* squall */
-    int64_t workers; /* squall: threads; 0: one per core */
+    char *isolation;                /* squall: "cell" or "vu" */
+    char *profile;                  /* squall: "default" or "standard" */
+    bool lenient;                   /* squall */
+    int64_t workers;                /* squall: threads; 0: one per core */
+    struct sq_string_list features; /* feature flags (ENG-62) */
+    bool machine_readable_summary;  /* --new-machine-readable-summary */
+    struct sq_stripe *stripe;       /* after sq_config_derive: our VU ids (ENG-143); NULL: all */
+    int64_t metric_samples_buffer_size;
+
+    /* Names of the script's exported functions, set by the caller before sq_config_derive so that
+     * a scenario's `exec` can be checked with the rest; items NULL: not checked. Borrowed. */
+    struct sq_string_list exports;
+
+    struct sq_config_hidden *hidden; /* what only src/engine needs */
 
     /* Where each row of the option table got its value from, in table order; for `inspect`. */
     enum sq_source *from;
@@ -133,16 +143,30 @@ size_t sq_flags_args(const struct sq_flags *flags, char *const **args);
 bool sq_flags_help(const struct sq_flags *flags);
 /* The last value of a flag given by its long name, NULL when absent ("true" for a bare boolean). */
 const char *sq_flags_get(const struct sq_flags *flags, const char *name);
+/* All values of a repeatable flag, in order; returns how many. Borrowed from the flags. */
+size_t sq_flags_values(const struct sq_flags *flags, const char *name, char *const **values);
+/* The flag's value, else that of SQUALL_X, else of K6_X; NULL when none is given. For options that
+ * are needed before or beside a config ("config", "type", "compatibility-mode"). */
+const char *sq_flags_or_env(const struct sq_flags *flags, char *const *environ_strings,
+                            const char *name);
 void sq_flags_free(struct sq_flags *flags);
 SQ_MUST_USE int sq_config_from_flags(struct sq_config *config, const struct sq_flags *flags,
                                      struct sq_error *err);
 /* Shortcuts into scenarios, and every check across options; all problems in one message. */
 SQ_MUST_USE int sq_config_derive(struct sq_config *config, struct sq_error *err);
-/* k6's exit code for a failure of the call that just failed: 104 or 255 (ENG-74). */
+/* k6's exit code for a failure of the call that just failed: 104 or 255 (ENG-74). When
+ * sq_flags_parse fails it is 255. */
 int sq_config_exit_code(const struct sq_config *config);
 
 /* Consolidated options as JSON with every key of the specification's section 5 (null when unset):
  * for `inspect`, for exported `options` in VUs and for exec.test.options. owned: free */
 char *sq_config_json(const struct sq_config *config);
+/* The same for exec.test.options (MOD-33): vus, iterations, duration and stages are left out,
+ * consoleOutput and localIPs are there. owned: free */
+char *sq_config_json_test_options(const struct sq_config *config);
+/* Longest possible run, ns: the end of the plan of all scenarios. After sq_config_derive. */
+int64_t sq_config_length_max_ns(const struct sq_config *config);
+/* `inspect --execution-requirements`: sq_config_json plus totalDuration and maxVUs. owned: free */
+char *sq_config_json_requirements(const struct sq_config *config);
 /* --help text of a command. owned: free */
 char *sq_help(const char *command);

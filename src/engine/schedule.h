@@ -24,6 +24,8 @@ enum sq_executor {
 };
 const char *sq_executor_name(enum sq_executor executor); /* "constant-vus" */
 
+struct sq_stripe; /* engine/segment.h */
+
 struct sq_stage {
     int64_t duration_ns;
     int64_t target;
@@ -52,7 +54,13 @@ struct sq_scenario {
     size_t stages_count;
     struct sq_key_value *env, *tags;
     size_t env_count, tags_count;
+    /* Execution segments (ENG-144, ENG-145); NULL: this instance owns all. vus, iterations and the
+     * VU counts of arrival rates above are already this instance's share; startVUs, stages and
+     * rates are the whole test's. Owned. */
+    struct sq_stripe *stripe;
 };
+/* iterationInTest of the iteration that is `number` in this instance (ENG-133). Any thread. */
+uint64_t sq_scenario_iteration_in_test(const struct sq_scenario *scenario, uint64_t number);
 
 /* "4 iterations shared among 2 VUs (maxDuration: 10m0s, gracefulStop: 30s)" (ENG-105). owned: free
  */
@@ -75,16 +83,18 @@ struct sq_gate {
  * iteration number within the scenario, and both counts went up. */
 bool sq_gate_take(struct sq_gate *gate, uint64_t *slot_taken, int64_t now_ns, uint64_t *number);
 
-/* What the executors ask of the machinery. All calls come from sq_schedule_advance or
- * sq_schedule_stop, on the main thread; none blocks, none calls back synchronously. Times are ns on
- * the run's clock (0 = end of setup). */
+/* What the executors ask of the machinery. All calls come from sq_schedule_advance, `dropped` also
+ * from sq_schedule_slot_done, on the main thread; none blocks, none calls back synchronously. Times
+ * are ns on the run's clock (0 = end of setup). */
 struct sq_runner {
     /* Bind a VU to the slot and let it loop through `gate` until slot_stop or the gate refuses. It
      * must be interrupted at interrupt_ns (INT64_MAX: never by itself). */
     void (*slot_start)(void *self, size_t scenario, uint32_t slot, struct sq_gate *gate,
                        int64_t interrupt_ns);
     /* Finish the current iteration, start no other; interrupt at interrupt_ns at the latest. A
-     * later slot_start on the same slot takes this back. */
+     * later slot_start on the same slot takes this back; if the VU was already gone by then (its
+     * sq_schedule_slot_done was on its way), the next advance calls slot_start once more. So
+     * slot_start on a slot that has its VU is a harmless "go on". */
     void (*slot_stop)(void *self, size_t scenario, uint32_t slot, int64_t interrupt_ns);
     /* One iteration on an idle VU of the scenario, which must end by interrupt_ns. False: none
      * idle. */
@@ -108,8 +118,9 @@ struct sq_schedule;
 struct sq_schedule *sq_schedule_new(const struct sq_scenario *scenarios, size_t count,
                                     const struct sq_runner *runner, void *self);
 void sq_schedule_free(struct sq_schedule *schedule);
-/* Does all that is due at or before now_ns, in order of due time. Returns when to call again
- * (INT64_MAX: only after a slot's news), or -1 once every scenario is done. */
+/* Does what is due at or before now_ns, in order of due time. Returns when to call again (a moment
+ * that has passed: at once, there was too much for one call; INT64_MAX: only after a slot's news),
+ * or -1 once every scenario is done. */
 int64_t sq_schedule_advance(struct sq_schedule *schedule, int64_t now_ns);
 /* News from the runner: the slot's VU left it (gate refused, stop obeyed, interrupted);
  * `slot_taken` is what it had taken from its gate in this binding. */
@@ -128,8 +139,9 @@ struct sq_scenario_progress {
     double done;                           /* 0..1 */
     int64_t elapsed_ns, length_ns;         /* regular part */
     uint64_t iterations, iterations_total; /* total 0: not counted */
-    int64_t slots_active, slots_max;
-    double rate; /* arrival rates: per second now */
+    int64_t slots_active; /* looping: told to loop now; arrival rates: iterating now */
+    int64_t slots_max;    /* most the scenario will have; arrival rates: VUs it has now */
+    double rate;          /* arrival rates: per second now */
 };
 struct sq_scenario_progress sq_schedule_progress(const struct sq_schedule *schedule,
                                                  size_t scenario, int64_t now_ns);
