@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "vu/run.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"run", sq_cli_run},
+    {"echo", sq_cli_echo},
+    {"version", sq_cli_version},
+};
+
+static void usage(FILE *to)
+{
+    char *text = sq_help(NULL);
+
+    fputs(text, to);
+    free(text);
+}
+
+int sq_cli_main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return SQ_EXIT_OTHER;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        usage(stdout);
+        return SQ_EXIT_OK;
+    }
+    if (strcmp(name, "--version") == 0)
+        return sq_cli_version(1, argv);
+    for (size_t i = 0; i < SQ_COUNT(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    const char *names[SQ_COUNT(commands)];
+    for (size_t i = 0; i < SQ_COUNT(commands); i++)
+        names[i] = commands[i].name;
+    const char *near = sq_text_nearest(name, names, SQ_COUNT(names));
+    fprintf(stderr, "squall: unknown command '%s'%s%s%s; 'squall --help' lists them\n", name,
+            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return SQ_EXIT_OTHER;
+}
+
+int sq_cli_version(int argc, char **argv)
+{
+    bool json = false;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            json = true;
+        } else {
+            fprintf(stderr, "squall version: unknown argument '%s'; it takes --json\n", argv[i]);
+            return SQ_EXIT_OTHER;
+        }
+    }
+    if (json)
+        printf("{\"version\":\"%s\"}\n", SQUALL_VERSION);
+    else
+        printf("squall v%s\n", SQUALL_VERSION);
+    return SQ_EXIT_OK;
+}
+
+void sq_cli_raise_descriptors(int64_t wanted)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur != RLIM_INFINITY && wanted + 64 > (int64_t)limit.rlim_cur)
+        sq_log(SQ_LOG_WARN, "cli",
+               "%lld VUs may need more file descriptors than the limit of %llu allows; connections "
+               "above it "
+               "will fail. Raise it with 'ulimit -Hn %lld' (as root), in "
+               "/etc/security/limits.conf, or with "
+               "LimitNOFILE= in a systemd unit",
+               (long long)wanted, (unsigned long long)limit.rlim_cur, (long long)(wanted + 1024));
+}

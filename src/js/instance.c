@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cells, instances and what the vu layer asks of them (struct sq_script_ops). */
+#include "js/instance.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "js/modules/modules.h"
+
+struct sq_js_instance *sq_js_self(JSContext *ctx)
+{
+    return ((struct sq_js_cell *)JS_GetContextOpaque(ctx))->current;
+}
+
+struct sq_net *sq_js_net(struct sq_js_instance *self)
+{
+    struct sq_js_worker *w = self->cell->worker;
+
+    if (!w->net && !w->net_error.code &&
+        sq_net_new(w->worker->loop, &w->bundle->net_options, &w->net, &w->net_error) < 0)
+        w->net = NULL;
+    return w->net;
+}
+
+/* ---- globals ---- */
+
+static JSValue get_vu(JSContext *ctx, JSValueConst this_val)
+{
+    (void)this_val;
+    return JS_NewUint32(ctx, sq_js_self(ctx)->vu->id);
+}
+
+static void add_env(JSContext *ctx, JSValueConst object, const struct sq_key_value *items,
+                    size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        JS_DefinePropertyValueStr(ctx, object, items[i].key, JS_NewString(ctx, items[i].value),
+                                  JS_PROP_C_W_E);
+}
+
+/* Made when first looked at: most VUs of most tests never do. Becomes the VU's own property. */
+static JSValue get_env(JSContext *ctx, JSValueConst this_val)
+{
+    struct sq_js_instance *self = sq_js_self(ctx);
+    const struct sq_js_bundle *bundle = self->cell->worker->bundle;
+    JSValue env = JS_NewObject(ctx), global = JS_GetGlobalObject(ctx);
+
+    (void)this_val;
+    add_env(ctx, env, bundle->env.items, bundle->env.count);
+    if (self->vu->scenario != SIZE_MAX && !self->in_init) {
+        const struct sq_scenario *s = &bundle->config->scenarios[self->vu->scenario];
+        add_env(ctx, env, s->env, s->env_count);
+    }
+    JS_DefinePropertyValueStr(ctx, global, "__ENV", JS_DupValue(ctx, env),
+                              JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE);
+    JS_FreeValue(ctx, global);
+    return env;
+}
+
+static struct sq_js_file *find_file(struct sq_js_bundle *bundle, const char *name)
+{
+    for (size_t i = 0; i < bundle->files_count; i++)
+        if (strcmp(bundle->files[i].path, name) == 0)
+            return &bundle->files[i];
+    return NULL;
+}
+
+static struct sq_js_file *read_file(struct sq_js_bundle *bundle, const char *name,
+                                    struct sq_error *err)
+{
+    struct sq_js_file file = {0};
+
+    if (sq_js_read_file(name, &file.bytes, err) < 0) {
+        sq_buf_deinit(&file.bytes);
+        return NULL;
+    }
+    sq_buf_cstr(&file.bytes);
+    file.path = sq_xstrdup(name);
+    bundle->files = sq_xrealloc(bundle->files, (bundle->files_count + 1) * sizeof file);
+    bundle->files[bundle->files_count] = file;
+    return &bundle->files[bundle->files_count++];
+}
+
+static JSValue open_file(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    struct sq_js_instance *self = sq_js_self(ctx);
+    struct sq_js_bundle *bundle = self->cell->worker->bundle;
+    struct sq_error err = {0};
+    struct sq_js_file *file = NULL;
+
+    (void)this_val;
+    if (!self->in_init)
+        return sq_js_throw(ctx, "the \"open\" function is only available in the init stage");
+    const char *path = argc > 0 ? JS_ToCString(ctx, argv[0]) : NULL;
+    const char *base = sq_js_outermost_module(ctx);
+    if (path && *path) {
+        /* A bare name is a file beside the module here, unlike in an import. */
+        char *relative =
+            *path == '/' || strstr(path, "://") ? sq_xstrdup(path) : sq_xasprintf("./%s", path);
+        char *name = sq_js_resolve_specifier(base ? base : "/", relative, &err);
+        if (name && !(file = find_file(bundle, name))) {
+            if (bundle->load_pass)
+                file = read_file(bundle, name, &err);
+            else
+                sq_error_set(&err, SQ_EINVALID,
+                             "open('%s'): only files opened in the first pass over the init code "
+                             "(__VU is 0 there) can be opened later",
+                             path);
+        }
+        free(name);
+        free(relative);
+    } else {
+        sq_error_set(&err, SQ_EINVALID, "open() needs the name of a file");
+    }
+    JS_FreeCString(ctx, base);
+    JS_FreeCString(ctx, path);
+    if (!file)
+        return sq_js_throw(ctx, "%s", err.text);
+    const char *mode = argc > 1 ? JS_ToCString(ctx, argv[1]) : NULL;
+    bool binary = mode && strcmp(mode, "b") == 0;
+    JS_FreeCString(ctx, mode);
+    return binary ? JS_NewArrayBufferCopy(ctx, file->bytes.data, file->bytes.len)
+                  : JS_NewStringLen(ctx, (const char *)file->bytes.data, file->bytes.len);
+}
+
+static const JSCFunctionListEntry globals[] = {
+    JS_CGETSET_DEF("__VU", get_vu, NULL),
+    JS_CGETSET_DEF("__ENV", get_env, NULL),
+    JS_CFUNC_DEF("open", 2, open_file),
+};
+
+/* ---- cells ---- */
+
+static int interrupt(JSRuntime *rt, void *opaque)
+{
+    struct sq_js_cell *cell = opaque;
+    struct sq_js_instance *self = cell->current;
+
+    (void)rt;
+    if (!self)
+        return 0;
+    if (!self->vu->interrupted && !self->aborted && self->vu->worker->current == self->vu)
+        sq_vu_yield_if_due(self->vu, sq_now_ns());
+    return self->vu->interrupted || self->aborted;
+}
+
+static void free_cell(struct sq_js_cell *cell)
+{
+    JSContext *ctx = cell->ctx;
+
+    sq_list_remove(&cell->node);
+    JS_FreeValue(ctx, cell->main_template);
+    for (size_t i = 0; i < SQ_COUNT(cell->socket_atoms); i++)
+        JS_FreeAtom(ctx, cell->socket_atoms[i]);
+    sq_js_realm_free(ctx);
+    free(cell);
+}
+
+static struct sq_js_cell *new_cell(struct sq_js_worker *w)
+{
+    struct sq_js_cell *cell = sq_xcalloc(1, sizeof *cell);
+
+    cell->worker = w;
+    cell->main_template = JS_UNDEFINED;
+    cell->ctx = sq_js_realm_new(w->slab);
+    if (!cell->ctx)
+        sq_panic("out of memory for a script realm");
+    JS_SetContextOpaque(cell->ctx, cell);
+    JS_SetInterruptHandler(JS_GetRuntime(cell->ctx), interrupt, cell);
+    JS_SetHostPromiseRejectionTracker(JS_GetRuntime(cell->ctx), sq_js_track_rejection, cell);
+    sq_js_install_loader(cell);
+    sq_js_register_classes(cell->ctx);
+    JSValue global = JS_GetGlobalObject(cell->ctx);
+    JS_SetPropertyFunctionList(cell->ctx, global, globals, SQ_COUNT(globals));
+    JS_SetPropertyStr(cell->ctx, global, "global", JS_DupValue(cell->ctx, global));
+    sq_js_console_globals(cell->ctx, global);
+    sq_js_event_loop_globals(cell->ctx, global);
+    JS_FreeValue(cell->ctx, global);
+    sq_list_append(&w->cells, &cell->node);
+    return cell;
+}
+
+struct sq_js_cell *sq_js_new_cell(struct sq_js_worker *w)
+{
+    return new_cell(w);
+}
+
+static struct sq_js_cell *cell_with_room(struct sq_js_worker *w, struct sq_error *err)
+{
+    if (w->open_cell && w->open_cell->vus < w->bundle->cell_vus_max)
+        return w->open_cell;
+    struct sq_js_cell *cell = new_cell(w);
+    if (sq_js_load_templates(cell, err) < 0) {
+        free_cell(cell);
+        return NULL;
+    }
+    w->open_cell = cell;
+    return cell;
+}
+
+/* Cycles are collected when a cell's heap has doubled since the last time, between iterations. */
+static void collect_garbage(struct sq_js_cell *cell)
+{
+    enum { SLACK_BYTES = 2 * 1024 * 1024 };
+    size_t bytes = sq_js_heap_bytes(cell->ctx);
+
+    if (bytes < cell->garbage_bytes * 2 + SLACK_BYTES)
+        return;
+    JS_RunGC(JS_GetRuntime(cell->ctx));
+    cell->garbage_bytes = sq_js_heap_bytes(cell->ctx);
+}
+
+/* ---- ops: workers ---- */
+
+static int worker_open(struct sq_worker *worker, struct sq_error *err)
+{
+    struct sq_js_worker *w = sq_xcalloc(1, sizeof *w);
+
+    (void)err;
+    w->worker = worker;
+    w->bundle = worker->run->script;
+    w->slab = sq_slab_new();
+    sq_list_init(&w->cells);
+    worker->script = w;
+    return 0;
+}
+
+static void worker_close(struct sq_worker *worker)
+{
+    struct sq_js_worker *w = worker->script;
+
+    if (!w)
+        return;
+    sq_net_free(w->net);
+    SQ_LIST_FOR_EACH (node, &w->cells)
+        free_cell(SQ_CONTAINER_OF(node, struct sq_js_cell, node));
+    sq_slab_free(w->slab);
+    free(w);
+    worker->script = NULL;
+}
+
+static bool worker_busy(struct sq_worker *worker)
+{
+    const struct sq_js_worker *w = worker->script;
+
+    return w->net && sq_net_lingering(w->net) > 0;
+}
+
+static void poke(struct sq_worker *worker)
+{
+    struct sq_js_worker *w = worker->script;
+    int *counter = atomic_load_explicit(&w->interrupt_counter, memory_order_acquire);
+
+    /* A race with the engine's own countdown loses at most one poke; there is another soon. */
+    if (counter)
+        *(volatile int *)counter = 1;
+}
+
+/* ---- ops: instances ---- */
+
+static void enter(struct sq_vu *vu)
+{
+    struct sq_js_instance *self = vu->script;
+    struct sq_fiber *fiber = vu->fiber;
+
+    sq_js_switch_stack(&self->engine, (uintptr_t)sq_fiber_stack_low(fiber),
+                       (uintptr_t)sq_fiber_stack_top(fiber));
+    sq_js_switch_in(self->cell->ctx, &self->engine);
+    self->cell->current = self;
+    atomic_store_explicit(&self->cell->worker->interrupt_counter,
+                          sq_js_interrupt_counter(self->cell->ctx), memory_order_release);
+}
+
+static void leave(struct sq_vu *vu)
+{
+    struct sq_js_instance *self = vu->script;
+
+    atomic_store_explicit(&self->cell->worker->interrupt_counter, NULL, memory_order_release);
+    self->cell->current = NULL;
+    sq_js_switch_out(self->cell->ctx, &self->engine);
+}
+
+static int script_error(JSContext *ctx, struct sq_error *err)
+{
+    char *text = sq_js_exception_text(ctx, JS_GetException(ctx));
+
+    sq_error_set(err, SQ_ESCRIPT, "%s", text);
+    free(text);
+    return SQ_ESCRIPT;
+}
+
+/* Runs the module graph's code and waits for top-level awaits. */
+static int evaluate(struct sq_js_instance *self, JSValueConst module, struct sq_error *err)
+{
+    JSContext *ctx = self->cell->ctx;
+    JSValue promise = sq_js_module_evaluate(ctx, module);
+    int rc = 0;
+
+    if (JS_IsException(promise))
+        return script_error(ctx, err);
+    if (sq_js_run_events(self, promise) == SQ_ECANCELLED)
+        rc = sq_error_set(err, SQ_ECANCELLED, "the init code was interrupted");
+    else if (JS_PromiseState(ctx, promise) == JS_PROMISE_PENDING)
+        rc = sq_error_set(err, SQ_ESCRIPT, "the init code awaits a promise that never settles");
+    if (rc == 0 && JS_PromiseState(ctx, promise) == JS_PROMISE_REJECTED) {
+        JS_Throw(ctx, JS_PromiseResult(ctx, promise));
+        rc = script_error(ctx, err);
+    }
+    JS_FreeValue(ctx, promise);
+    /* The graph's own promises are rejected with it: not news. */
+    sq_js_forget_rejections(self);
+    return rc;
+}
+
+static int overwrite_options(struct sq_js_instance *self, JSValueConst module)
+{
+    const char *json = self->cell->worker->bundle->options_json;
+    JSContext *ctx = self->cell->ctx;
+
+    if (!json)
+        return 0;
+    JSValue options = sq_js_module_export(ctx, module, "options");
+    if (JS_IsObject(options)) {
+        JSValue values = JS_ParseJSON(ctx, json, strlen(json), "options");
+        JSPropertyEnum *keys = NULL;
+        uint32_t count = 0;
+        if (JS_IsObject(values) &&
+            JS_GetOwnPropertyNames(ctx, &keys, &count, values, JS_GPN_STRING_MASK) == 0)
+            for (uint32_t i = 0; i < count; i++) {
+                JSValue value = JS_GetProperty(ctx, values, keys[i].atom);
+                if (JS_IsNull(value) || JS_SetProperty(ctx, options, keys[i].atom, value) < 0)
+                    JS_FreeValue(ctx, JS_HasException(ctx) ? JS_GetException(ctx) : JS_UNDEFINED);
+                JS_FreeAtom(ctx, keys[i].atom);
+            }
+        js_free(ctx, keys);
+        JS_FreeValue(ctx, values);
+    }
+    JS_FreeValue(ctx, options);
+    return 0;
+}
+
+struct sq_js_instance *sq_js_instance_new(struct sq_js_cell *cell, struct sq_vu *vu)
+{
+    struct sq_js_instance *self = sq_xcalloc(1, sizeof *self);
+
+    self->cell = cell;
+    self->vu = vu;
+    self->setup_data = self->module = JS_UNDEFINED;
+    sq_list_init(&self->timers);
+    sq_list_init(&self->rejections);
+    sq_list_init(&self->sessions);
+    if (sq_js_switch_init(cell->ctx, &self->engine) < 0)
+        sq_panic("out of memory for a VU's globals");
+    cell->vus++;
+    vu->script = self;
+    return self;
+}
+
+/* The scenario functions, by name; found while the module records are there. */
+static void find_functions(struct sq_js_instance *self, JSValueConst module)
+{
+    const struct sq_config *config = self->cell->worker->bundle->config;
+
+    self->functions = sq_xcalloc(config->scenarios_count + 1, sizeof *self->functions);
+    self->functions_count = config->scenarios_count;
+    for (size_t i = 0; i < config->scenarios_count; i++)
+        self->functions[i] =
+            sq_js_module_export(self->cell->ctx, module, config->scenarios[i].exec);
+}
+
+int sq_js_instance_init(struct sq_js_instance *self, bool keep_module, struct sq_error *err)
+{
+    JSContext *ctx = self->cell->ctx;
+    JSValue module = sq_js_module_clone(ctx, self->cell->main_template);
+
+    if (JS_IsException(module))
+        return script_error(ctx, err);
+    self->in_init = true;
+    int rc = evaluate(self, module, err);
+    self->in_init = false;
+    if (rc < 0)
+        return rc;
+    overwrite_options(self, module);
+    find_functions(self, module);
+    if (keep_module)
+        self->module = module;
+    else
+        sq_js_module_free_clone(ctx, module);
+    return 0;
+}
+
+static int vu_open(struct sq_vu *vu, struct sq_error *err)
+{
+    struct sq_js_cell *cell = cell_with_room(vu->worker->script, err);
+
+    if (!cell)
+        return err->code;
+    struct sq_js_instance *self = sq_js_instance_new(cell, vu);
+    enter(vu);
+    int rc = sq_js_instance_init(self, vu->id == 0, err);
+    leave(vu);
+    return rc;
+}
+
+static void vu_close(struct sq_vu *vu)
+{
+    struct sq_js_instance *self = vu->script;
+    JSContext *ctx = self->cell->ctx;
+
+    sq_js_drop_timers(self, false);
+    sq_js_forget_rejections(self);
+    for (size_t i = 0; i < self->functions_count; i++)
+        JS_FreeValue(ctx, self->functions[i]);
+    free(self->functions);
+    JS_FreeValue(ctx, self->setup_data);
+    if (!JS_IsUndefined(self->module))
+        sq_js_module_free_clone(ctx, self->module);
+    sq_js_switch_deinit(ctx, &self->engine);
+    sq_cookie_jar_free(self->jar);
+    self->cell->vus--;
+    free(self);
+    vu->script = NULL;
+}
+
+static int activate(struct sq_vu *vu, size_t scenario, struct sq_error *err)
+{
+    struct sq_js_instance *self = vu->script;
+    JSContext *ctx = self->cell->ctx;
+    const char *name = vu->worker->run->config->scenarios[scenario].exec;
+
+    if (!JS_IsFunction(ctx, self->functions[scenario]))
+        return sq_error_set(err, SQ_EINVALID, "function '%s' not found in exports", name);
+    /* Rebuilt for the scenario when next looked at. */
+    JSAtom env = JS_NewAtom(ctx, "__ENV");
+    JSValue global = JS_GetGlobalObject(ctx);
+    JS_DeleteProperty(ctx, global, env, 0);
+    JS_FreeValue(ctx, global);
+    JS_FreeAtom(ctx, env);
+    return 0;
+}
+
+static JSValueConst setup_data(struct sq_js_instance *self)
+{
+    const struct sq_js_bundle *bundle = self->cell->worker->bundle;
+
+    if (!self->setup_data_ready) {
+        self->setup_data_ready = true;
+        if (bundle->setup_data)
+            self->setup_data = JS_ParseJSON(self->cell->ctx, bundle->setup_data,
+                                            strlen(bundle->setup_data), "setup data");
+    }
+    return self->setup_data;
+}
+
+static enum sq_iteration end_iteration(struct sq_js_instance *self, JSValue result)
+{
+    JSContext *ctx = self->cell->ctx;
+    struct sq_vu *vu = self->vu;
+    bool threw = JS_IsException(result);
+
+    if (threw) {
+        JSValue exception = JS_GetException(ctx);
+        if (vu->interrupted || self->aborted || sq_js_is_uncatchable(ctx, exception))
+            JS_FreeValue(ctx, exception);
+        else
+            sq_js_log_exception(self, exception, "");
+    }
+    JS_FreeValue(ctx, result);
+    if (!vu->interrupted && !threw && sq_js_run_events(self, JS_UNDEFINED) == SQ_ESCRIPT)
+        threw = true;
+    if (vu->interrupted || self->aborted) {
+        sq_js_drop_timers(self, true);
+        sq_js_forget_rejections(self);
+        sq_js_forget_jobs(ctx);
+        return SQ_ITERATION_INTERRUPTED;
+    }
+    sq_js_report_rejections(self);
+    sq_js_drop_timers(self, true);
+    return threw ? SQ_ITERATION_THREW : SQ_ITERATION_DONE;
+}
+
+static enum sq_iteration iterate(struct sq_vu *vu)
+{
+    struct sq_js_instance *self = vu->script;
+    JSContext *ctx = self->cell->ctx;
+
+    if (self->jar && !self->cell->worker->bundle->config->no_cookies_reset)
+        sq_cookie_jar_clear(self->jar);
+    JSValue global = JS_GetGlobalObject(ctx);
+    JS_SetPropertyStr(ctx, global, "__ITER", JS_NewInt64(ctx, (int64_t)vu->iterations));
+    JS_FreeValue(ctx, global);
+    JSValueConst argument = setup_data(self);
+    JSValue result = JS_Call(ctx, self->functions[vu->scenario], JS_UNDEFINED, 1, &argument);
+    enum sq_iteration outcome = end_iteration(self, result);
+    sq_fiber_trim(vu->fiber);
+    collect_garbage(self->cell);
+    return outcome;
+}
+
+static void take_bytes(struct sq_vu *vu, uint64_t *sent, uint64_t *received)
+{
+    struct sq_js_instance *self = vu->script;
+
+    *sent = self->counters.sent_bytes - self->emitted.sent_bytes;
+    *received = self->counters.received_bytes - self->emitted.received_bytes;
+    self->emitted = self->counters;
+}
+
+const struct sq_script_ops sq_js_ops = {
+    .worker_open = worker_open,
+    .worker_close = worker_close,
+    .vu_open = vu_open,
+    .vu_close = vu_close,
+    .activate = activate,
+    .iterate = iterate,
+    .enter = enter,
+    .leave = leave,
+    .take_bytes = take_bytes,
+    .busy = worker_busy,
+    .poke = poke,
+};

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Script instances: the compiled test shared by all threads (bundle), the realms of a worker
+ * (cells), and what one VU owns (instance). */
+#pragma once
+#include "base/buf.h"
+#include "base/list.h"
+#include "js/js.h"
+#include "net/cookies.h"
+#include "net/net.h"
+#include "vu/run.h"
+#include "vu/vu.h"
+
+/* A file that open() read during the load pass; the set is frozen after it (ENG-21). */
+struct sq_js_file {
+    char *path;
+    struct sq_buf bytes;
+};
+
+struct sq_js_module {
+    char *name; /* file:///... */
+    uint8_t *bytecode;
+    size_t bytecode_len;
+};
+
+/* Written by the main thread while it loads, read-only for every thread afterwards. */
+struct sq_js_bundle {
+    struct sq_config *config;
+    struct sq_net_options net_options;
+    struct sq_js_module *modules; /* [0] is the main one */
+    size_t modules_count;
+    struct sq_js_file *files;
+    size_t files_count;
+    struct sq_pair_list env; /* borrowed strings */
+    char *options_json;      /* consolidated; exported `options` of later instances */
+    char *setup_data;        /* JSON text, NULL: undefined */
+    FILE *console;           /* --console-output; NULL: the log */
+    const char *user_agent;
+    size_t cell_vus_max;
+    bool load_pass;
+};
+
+struct sq_js_instance;
+
+struct sq_js_cell {
+    struct sq_list node;
+    JSContext *ctx;
+    struct sq_js_worker *worker;
+    JSValue main_template;
+    struct sq_js_instance *current; /* whose turn it is; NULL between */
+    size_t vus;
+    size_t garbage_bytes;   /* heap size after the last cycle collection */
+    JSAtom socket_atoms[7]; /* names of the Socket's methods (k6_ws.c) */
+};
+
+struct sq_js_worker {
+    struct sq_worker *worker;
+    struct sq_js_bundle *bundle;
+    struct sq_slab *slab;
+    struct sq_net *net; /* made when first needed */
+    struct sq_list cells;
+    struct sq_js_cell *open_cell;
+    struct sq_error net_error; /* why net is NULL */
+    uint64_t warned[32];       /* hashes of connection failures that were logged */
+    size_t warned_count;
+    _Atomic(int *) interrupt_counter; /* of the running realm: for the watchdog */
+};
+
+struct sq_js_instance {
+    struct sq_js_switch engine;
+    struct sq_js_cell *cell;
+    struct sq_vu *vu;
+    JSValue *functions; /* by scenario */
+    size_t functions_count;
+    JSValue setup_data;
+    JSValue module; /* of the load instance alone; others give theirs up after init */
+    struct sq_cookie_jar *jar;
+    struct sq_net_counters counters, emitted;
+    struct sq_list timers;     /* global setTimeout and setInterval */
+    struct sq_list rejections; /* promises rejected without a handler, so far */
+    struct sq_list sessions;   /* open k6/ws sessions, innermost last */
+    uint32_t timer_id_last;
+    char *group; /* path of the current group, "::a::b"; NULL: root. Owned by group() */
+    bool in_init;
+    bool aborted; /* exec.test.abort: unwinding */
+    bool setup_data_ready;
+};
+
+/* The instance whose code runs in the realm; never NULL inside a native function. */
+struct sq_js_instance *sq_js_self(JSContext *ctx);
+struct sq_net *sq_js_net(struct sq_js_instance *self);
+
+extern const struct sq_script_ops sq_js_ops;
+
+/* A realm without templates: for the load pass. Everything below on the worker's thread. */
+struct sq_js_cell *sq_js_new_cell(struct sq_js_worker *w);
+struct sq_js_instance *sq_js_instance_new(struct sq_js_cell *cell, struct sq_vu *vu);
+/* Runs the init code; on the VU's fiber, entered. keep_module: exports stay reachable by name. */
+int sq_js_instance_init(struct sq_js_instance *self, bool keep_module, struct sq_error *err);
+
+/* ---- values (convert.c) ---- */
+/* Throws an Error whose name is GoError (MOD-2), or a TypeError. */
+JSValue sq_js_throw(JSContext *ctx, const char *fmt, ...) SQ_PRINTF(2, 3);
+/* Text for a person: "Error: message\n\tat f (file:1:2)". Consumes the value. Owned: free. */
+char *sq_js_exception_text(JSContext *ctx, JSValue exception);
+/* k6's stringification: as String(value), but symbols give their description. Owned:
+ * JS_FreeCString. */
+const char *sq_js_text(JSContext *ctx, JSValueConst value, size_t *len);
+/* Calls fn for each own enumerable string key in order; stops at the first non-zero result. -1: an
+ * exception is pending. `key` and `value` are borrowed. */
+int sq_js_each_key(JSContext *ctx, JSValueConst object,
+                   int (*fn)(JSContext *ctx, void *user, const char *key, JSValueConst value),
+                   void *user);
+/* Tags from a params object (WS-16, MET-22): a new reference, `base` plus the tags; NULL: an
+ * exception is pending. */
+struct sq_tagset *sq_js_tags(JSContext *ctx, struct sq_tagset *base, JSValueConst object);
+/* "Uint8Array", "Object", "number", "undefined": for messages. Owned: free. */
+char *sq_js_type_name(JSContext *ctx, JSValueConst value);
+/* The bytes of an ArrayBuffer or view; NULL without an exception for other values. */
+const uint8_t *sq_js_bytes(JSContext *ctx, JSValueConst value, size_t *len);
+
+/* ---- running (event_loop.c) ---- */
+/* Drains pending jobs; bounded and interruptible. -1: the instance is interrupted. */
+int sq_js_run_jobs(struct sq_js_instance *self);
+/* Runs jobs and timers until nothing is pending, `promise` is settled (undefined: no promise), or
+ * an interruption. 0, SQ_ECANCELLED, or SQ_ESCRIPT after an uncaught exception (logged). */
+int sq_js_run_events(struct sq_js_instance *self, JSValueConst promise);
+/* Runs what is due of the global timers now; for loops that wait for something else meanwhile. */
+int sq_js_run_due_timers(struct sq_js_instance *self);
+/* Deadline of the next global timer, INT64_MAX: none. */
+int64_t sq_js_next_timer_ns(const struct sq_js_instance *self);
+void sq_js_drop_timers(struct sq_js_instance *self, bool warn);
+void sq_js_event_loop_globals(JSContext *ctx, JSValueConst global);
+/* Logs and forgets rejections that nobody handled. Returns how many. */
+size_t sq_js_report_rejections(struct sq_js_instance *self);
+void sq_js_forget_rejections(struct sq_js_instance *self);
+void sq_js_track_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason,
+                           JS_BOOL is_handled, void *opaque);
+/* Logs an uncaught exception with the scenario it happened in. Consumes it. */
+void sq_js_log_exception(struct sq_js_instance *self, JSValue exception, const char *prefix);
+
+/* ---- console.c ---- */
+void sq_js_console_globals(JSContext *ctx, JSValueConst global);
+/* ENG-221 rendering of one console argument at top level. */
+void sq_js_render(JSContext *ctx, struct sq_buf *out, JSValueConst value);
+
+/* ---- loader.c ---- */
+/* Absolute name of `specifier` imported by `base`: a built-in's own name or file:///... Owned:
+ * free. NULL with words. */
+char *sq_js_resolve_specifier(const char *base, const char *specifier, struct sq_error *err);
+/* Reads a file named by path or file:// URL. */
+int sq_js_read_file(const char *name, struct sq_buf *out, struct sq_error *err);
+int sq_js_install_loader(struct sq_js_cell *cell);
+/* Compiles the main script and all it imports; fills bundle->modules. */
+int sq_js_compile(struct sq_js_cell *cell, const char *path, struct sq_error *err);
+/* Reads bundle->modules into another realm. */
+int sq_js_load_templates(struct sq_js_cell *cell, struct sq_error *err);
+
+/* ---- modules.c ---- */
+struct sq_js_builtin {
+    const char *name;
+    int (*init)(JSContext *ctx, JSModuleDef *m);
+    const char *const *exports; /* NULL-terminated, "default" included */
+};
+const struct sq_js_builtin *sq_js_find_builtin(const char *name);
+/* Why a known module of k6 is not here, NULL for unknown names. */
+const char *sq_js_builtin_excuse(const char *name);
+const char *sq_js_nearest_builtin(const char *name);
+/* Registers the classes of all modules with a fresh runtime. */
+void sq_js_register_classes(JSContext *ctx);
+/* Sets each exported function of the list and the default object that holds them all. */
+int sq_js_export_functions(JSContext *ctx, JSModuleDef *m, const JSCFunctionListEntry *list,
+                           int count);

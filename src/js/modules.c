@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of built-in modules. Sorted; names are compared exactly. */
+#include "js/modules/modules.h"
+
+#include "base/text.h"
+#include "js/instance.h"
+
+static const struct sq_js_builtin *const builtins[] = {
+    &sq_k6, &sq_k6_http, &sq_k6_metrics, &sq_k6_timers, &sq_k6_ws,
+};
+
+static const struct {
+    const char *name, *excuse;
+} excuses[] = {
+    {"k6/browser", "browser tests are out of squall's scope; run them with k6"},
+    {"k6/net/grpc", "gRPC is out of squall's scope; run such a test with k6"},
+    {"k6/crypto", "this version of squall does not have it yet"},
+    {"k6/data", "this version of squall does not have it yet"},
+    {"k6/encoding", "this version of squall does not have it yet"},
+    {"k6/execution", "this version of squall does not have it yet"},
+    {"k6/html", "this version of squall does not have it yet"},
+    {"k6/secrets", "this version of squall does not have it yet"},
+    {"k6/websockets", "this version of squall does not have it yet; 'k6/ws' is there"},
+    {"k6/experimental/websockets", "this version of squall does not have it yet; 'k6/ws' is there"},
+};
+
+const struct sq_js_builtin *sq_js_find_builtin(const char *name)
+{
+    for (size_t i = 0; i < SQ_COUNT(builtins); i++)
+        if (strcmp(builtins[i]->name, name) == 0)
+            return builtins[i];
+    return NULL;
+}
+
+const char *sq_js_builtin_excuse(const char *name)
+{
+    for (size_t i = 0; i < SQ_COUNT(excuses); i++)
+        if (strcmp(excuses[i].name, name) == 0)
+            return excuses[i].excuse;
+    if (sq_text_starts(name, "k6/x/"))
+        return "k6 extensions are Go code, which squall cannot load";
+    return NULL;
+}
+
+const char *sq_js_nearest_builtin(const char *name)
+{
+    const char *names[SQ_COUNT(builtins)];
+
+    for (size_t i = 0; i < SQ_COUNT(builtins); i++)
+        names[i] = builtins[i]->name;
+    return sq_text_nearest(name, names, SQ_COUNT(names));
+}
+
+int sq_js_export_functions(JSContext *ctx, JSModuleDef *m, const JSCFunctionListEntry *list,
+                           int count)
+{
+    JSValue object = JS_NewObject(ctx);
+
+    JS_SetPropertyFunctionList(ctx, object, list, count);
+    for (int i = 0; i < count; i++)
+        if (JS_SetModuleExport(ctx, m, list[i].name, JS_GetPropertyStr(ctx, object, list[i].name)) <
+            0)
+            return -1;
+    return JS_SetModuleExport(ctx, m, "default", object);
+}
+
+void sq_js_register_classes(JSContext *ctx)
+{
+    sq_k6_ws_classes(ctx);
+    sq_k6_http_classes(ctx);
+    sq_k6_metrics_classes(ctx);
+}

@@ -1,0 +1,923 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vu/run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "vu/pool.h"
+
+enum {
+    TICK_NS = 100 * SQ_NS_PER_MS,
+    COLLECT_NS = 200 * SQ_NS_PER_MS,
+    EVALUATE_NS = 2 * SQ_NS_PER_S,
+    WATCHDOG_NS = 25 * SQ_NS_PER_MS,
+    GOODBYE_NS_MAX = 1500 * SQ_NS_PER_MS,
+};
+
+struct sq_thread {
+    pthread_t id;
+    struct sq_run *run;
+    struct sq_loop *loop;
+    struct sq_worker worker;
+    struct sq_error error;
+    int rc;
+    bool started;
+    size_t initialising; /* next VU of this worker to initialise */
+    struct sq_timer goodbye_timer;
+    int64_t goodbye_deadline_ns;
+};
+
+/* A message between the main thread and a worker: allocated by the sender, freed by the receiver.
+ */
+struct message {
+    struct sq_post post;
+    struct sq_run *run;
+    struct sq_thread *thread;
+    struct sq_vu *vu;
+    struct sq_gate *gate;
+    struct sq_shard *shard;
+    struct sq_sample_batch *samples;
+    uint64_t number, binding;
+    int64_t interrupt_ns; /* on the loops' clock; INT64_MAX: none */
+    size_t scenario;
+    uint32_t slot;
+    int code;
+    char *text;
+};
+
+static struct message *message_to(struct sq_run *run, void (*run_fn)(struct sq_post *post))
+{
+    struct message *m = sq_xcalloc(1, sizeof *m);
+
+    m->run = run;
+    m->post.run = run_fn;
+    return m;
+}
+
+static struct message *message_of(struct sq_post *post)
+{
+    return SQ_CONTAINER_OF(post, struct message, post);
+}
+
+static void send_to_main(struct message *m)
+{
+    sq_loop_post(m->run->loop, &m->post);
+}
+
+static void send_to_vu(struct message *m, struct sq_vu *vu)
+{
+    m->vu = vu;
+    sq_loop_post(vu->worker->loop, &m->post);
+}
+
+static void run_until(struct sq_run *run, const bool *done)
+{
+    while (!*done)
+        sq_loop_run(run->loop);
+}
+
+static void finish_phase(struct sq_run *run)
+{
+    run->phase_done = true;
+    sq_loop_stop(run->loop);
+}
+
+struct sq_shard *sq_run_new_shard(struct sq_run *run)
+{
+    return sq_shard_new(run->registry, run->samples_wanted);
+}
+
+int64_t sq_run_elapsed_ns(const struct sq_run *run)
+{
+    int64_t end = run->ended_ns ? run->ended_ns : sq_now_ns();
+
+    return run->started_ns ? end - run->started_ns : 0;
+}
+
+/* ---- ending early ---- */
+
+static void interrupt_worker(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+    struct sq_worker *w = &m->thread->worker;
+
+    for (size_t i = 0; i < w->vus_count; i++)
+        sq_vu_interrupt(w->vus[i]);
+    free(m);
+}
+
+static void set_exit(struct sq_run *run, int exit_code, const char *reason)
+{
+    if (run->exit_code == SQ_EXIT_OK) {
+        run->exit_code = exit_code;
+        run->exit_reason = reason ? sq_xstrdup(reason) : NULL;
+    } else if (reason) {
+        sq_log(SQ_LOG_DEBUG, "run", "also: %s", reason);
+    }
+}
+
+void sq_run_stop(struct sq_run *run, int exit_code, const char *reason)
+{
+    set_exit(run, exit_code, reason);
+    if (run->stopping)
+        return;
+    run->stopping = true;
+    atomic_store(&run->stopping_workers, true);
+    if (run->schedule)
+        sq_schedule_stop(run->schedule);
+    for (size_t i = 0; i < run->threads_count; i++) {
+        struct message *m = message_to(run, interrupt_worker);
+        m->thread = &run->threads[i];
+        sq_loop_post(run->threads[i].loop, &m->post);
+    }
+    if (run->phase != SQ_PHASE_TEARDOWN)
+        for (size_t i = 0; i < run->main_worker.vus_count; i++)
+            sq_vu_interrupt(run->main_worker.vus[i]);
+    sq_pool_drop_waiting(run->pool, run);
+    if (run->schedule)
+        sq_timer_start(run->loop, &run->schedule_timer, sq_loop_now(run->loop));
+}
+
+static void stop_asked(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+
+    sq_run_stop(m->run, m->code, m->text);
+    free(m->text);
+    free(m);
+}
+
+void sq_run_ask_stop(struct sq_run *run, int exit_code, const char *reason)
+{
+    struct message *m = message_to(run, stop_asked);
+
+    m->code = exit_code;
+    m->text = reason ? sq_xstrdup(reason) : NULL;
+    send_to_main(m);
+}
+
+static void signal_ready(struct sq_io *io, unsigned events)
+{
+    struct sq_run *run = SQ_CONTAINER_OF(io, struct sq_run, signal_io);
+    struct signalfd_siginfo info;
+
+    (void)events;
+    while (read(io->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        const char *name = info.ssi_signo == SIGINT    ? "SIGINT"
+                           : info.ssi_signo == SIGTERM ? "SIGTERM"
+                                                       : "SIGHUP";
+        if (++run->signals >= 2) {
+            sq_log(SQ_LOG_ERROR, "run", "second signal (%s): ending at once", name);
+            if (run->hooks.dying)
+                run->hooks.dying(run->hooks.user);
+            fflush(NULL);
+            _exit(SQ_EXIT_SIGNAL);
+        }
+        sq_log(SQ_LOG_DEBUG, "run", "%s: interrupting all VUs", name);
+        char reason[80];
+        snprintf(reason, sizeof reason,
+                 "test run was aborted because squall received a '%s' signal",
+                 info.ssi_signo == SIGINT    ? "interrupt"
+                 : info.ssi_signo == SIGTERM ? "terminated"
+                                             : "hangup");
+        sq_run_stop(run, SQ_EXIT_SIGNAL, reason);
+    }
+}
+
+int sq_run_catch_signals(struct sq_run *run, struct sq_error *err)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0)
+        return sq_error_set(err, -errno, "cannot watch for signals: %s", strerror(errno));
+    run->signal_io.ready = signal_ready;
+    return sq_io_start(run->loop, &run->signal_io, fd, SQ_IO_READ);
+}
+
+/* ---- gathering what the workers measured ---- */
+
+static void shard_arrived(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+    struct sq_run *run = m->run;
+
+    sq_totals_merge(run->totals, m->shard);
+    m->thread->worker.spare_shard = m->shard;
+    if (m->samples)
+        run->hooks.samples(run->hooks.user, m->samples);
+    free(m);
+    if (--run->collecting == 0)
+        sq_loop_stop(run->loop);
+}
+
+static void hand_over_shard(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+    struct sq_worker *w = &m->thread->worker;
+
+    m->shard = w->shard;
+    m->samples = sq_shard_take_samples(w->shard);
+    w->shard = w->spare_shard;
+    w->spare_shard = NULL;
+    m->post.run = shard_arrived;
+    send_to_main(m);
+}
+
+static void collect_main(struct sq_run *run)
+{
+    struct sq_shard *shard = run->main_worker.shard;
+    struct sq_sample_batch *samples = sq_shard_take_samples(shard);
+
+    sq_totals_merge(run->totals, shard);
+    if (samples)
+        run->hooks.samples(run->hooks.user, samples);
+}
+
+static void start_collecting(struct sq_run *run)
+{
+    if (run->collecting)
+        return;
+    collect_main(run);
+    for (size_t i = 0; i < run->threads_count; i++) {
+        struct message *m = message_to(run, hand_over_shard);
+        m->thread = &run->threads[i];
+        run->collecting++;
+        sq_loop_post(run->threads[i].loop, &m->post);
+    }
+}
+
+void sq_run_collect(struct sq_run *run)
+{
+    /* An answer that is under way may predate what the caller wants to see. */
+    while (run->collecting)
+        sq_loop_run(run->loop);
+    start_collecting(run);
+    while (run->collecting)
+        sq_loop_run(run->loop);
+}
+
+static void collect_due(struct sq_timer *timer)
+{
+    struct sq_run *run = SQ_CONTAINER_OF(timer, struct sq_run, collect_timer);
+
+    start_collecting(run);
+    sq_timer_start(run->loop, timer, sq_loop_now(run->loop) + COLLECT_NS);
+}
+
+static void evaluate_due(struct sq_timer *timer)
+{
+    struct sq_run *run = SQ_CONTAINER_OF(timer, struct sq_run, evaluate_timer);
+
+    sq_timer_start(run->loop, timer, timer->deadline_ns + EVALUATE_NS);
+    if (run->hooks.evaluate(run->hooks.user, run))
+        sq_run_stop(run, SQ_EXIT_THRESHOLDS,
+                    "thresholds were crossed; at least one has abortOnFail");
+}
+
+static void tick_due(struct sq_timer *timer)
+{
+    struct sq_run *run = SQ_CONTAINER_OF(timer, struct sq_run, tick_timer);
+
+    sq_timer_start(run->loop, timer, sq_loop_now(run->loop) + TICK_NS);
+    run->hooks.tick(run->hooks.user, run);
+}
+
+static void second_due(struct sq_timer *timer)
+{
+    struct sq_run *run = SQ_CONTAINER_OF(timer, struct sq_run, second_timer);
+    struct sq_worker *w = &run->main_worker;
+    int64_t wall = sq_wall_ns();
+
+    sq_timer_start(run->loop, timer, timer->deadline_ns + SQ_NS_PER_S);
+    sq_shard_add(w->shard, SQ_M_VUS, run->run_tags, NULL, wall,
+                 (double)atomic_load(&run->vus_active));
+    sq_shard_add(w->shard, SQ_M_VUS_MAX, run->run_tags, NULL, wall, (double)run->vus_ready);
+}
+
+static void watchdog_due(struct sq_timer *timer)
+{
+    struct sq_run *run = SQ_CONTAINER_OF(timer, struct sq_run, watchdog_timer);
+    int64_t now = sq_loop_now(run->loop);
+
+    sq_timer_start(run->loop, timer, now + WATCHDOG_NS);
+    for (size_t i = 0; i < run->threads_count; i++) {
+        struct sq_worker *w = &run->threads[i].worker;
+        int64_t since = atomic_load_explicit(&w->running_since_ns, memory_order_relaxed);
+        if (since && now - since > WATCHDOG_NS)
+            run->ops->poke(w);
+    }
+}
+
+/* ---- jobs on the main thread ---- */
+
+int sq_run_init(struct sq_run *run, struct sq_config *config, const struct sq_script_ops *ops,
+                void *script, struct sq_error *err)
+{
+    int rc;
+
+    run->config = config;
+    run->ops = ops;
+    run->script = script;
+    run->checks = sq_check_tree_new();
+    run->pool = sq_pool_new();
+    run->run_tags = sq_tagset_empty(run->tag_table);
+    run->tick_timer = SQ_TIMER_INIT(tick_due);
+    run->second_timer = SQ_TIMER_INIT(second_due);
+    run->collect_timer = SQ_TIMER_INIT(collect_due);
+    run->evaluate_timer = SQ_TIMER_INIT(evaluate_due);
+    run->watchdog_timer = SQ_TIMER_INIT(watchdog_due);
+    run->signal_io.fd = -1;
+    if ((rc = sq_loop_new(&run->loop, err)) < 0)
+        return rc;
+    return sq_worker_init(&run->main_worker, run, run->loop, ops, UINT32_MAX, err);
+}
+
+void sq_run_prepare(struct sq_run *run)
+{
+    struct sq_worker *w = &run->main_worker;
+
+    run->samples_wanted = run->hooks.samples != NULL;
+    run->totals = sq_totals_new(run->registry);
+    sq_shard_free(w->shard);
+    sq_shard_free(w->spare_shard);
+    w->shard = sq_run_new_shard(run);
+    w->spare_shard = NULL;
+    struct sq_tag_pair *pairs = sq_xcalloc(run->config->tags.count, sizeof *pairs);
+    for (size_t i = 0; i < run->config->tags.count; i++)
+        pairs[i] = (struct sq_tag_pair){sq_slice_str(run->config->tags.items[i].key),
+                                        sq_slice_str(run->config->tags.items[i].value)};
+    sq_tagset_unref(run->run_tags);
+    run->run_tags = sq_tagset_with(run->tag_table, NULL, pairs, run->config->tags.count);
+    free(pairs);
+}
+
+static void job_ended(struct sq_vu *vu)
+{
+    vu->job_finished = true;
+    sq_loop_stop(vu->worker->loop);
+}
+
+int sq_run_job(struct sq_run *run, struct sq_vu *vu, void (*job)(struct sq_vu *vu),
+               int64_t timeout_ns)
+{
+    vu->interrupted = false;
+    vu->job_finished = false;
+    vu->ended = job_ended;
+    int rc = sq_vu_start(vu, job);
+    if (rc < 0)
+        return rc;
+    int64_t deadline = timeout_ns == INT64_MAX ? INT64_MAX : sq_now_ns() + timeout_ns;
+    sq_vu_interrupt_at(vu, deadline);
+    run_until(run, &vu->job_finished);
+    sq_vu_interrupt_at(vu, INT64_MAX);
+    return vu->interrupted && sq_now_ns() >= deadline ? -ETIMEDOUT : 0;
+}
+
+void sq_run_job_done(struct sq_vu *vu)
+{
+    if (vu->ended)
+        vu->ended(vu);
+}
+
+/* ---- workers ---- */
+
+static void vu_initialised(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+    struct sq_run *run = m->run;
+
+    if (m->code < 0) {
+        sq_run_stop(run, SQ_EXIT_SCRIPT, m->text);
+        finish_phase(run);
+    } else {
+        run->vus_ready++;
+        if (run->phase == SQ_PHASE_INIT) {
+            sq_pool_put(run->pool, m->vu);
+            if (run->vus_ready == run->vus_count)
+                finish_phase(run);
+        } else {
+            sq_pool_grown(run->pool, run, m->vu, m->scenario);
+        }
+    }
+    free(m->text);
+    free(m);
+}
+
+static void initialise_job(struct sq_vu *vu)
+{
+    struct sq_error err = {0};
+    struct message *m = message_to(vu->worker->run, vu_initialised);
+
+    m->vu = vu;
+    m->scenario = vu->scenario;
+    m->code = vu->worker->ops->vu_open(vu, &err);
+    if (m->code < 0)
+        m->text = sq_xstrdup(err.text);
+    send_to_main(m);
+}
+
+static void initialise_next(struct sq_vu *previous)
+{
+    struct sq_worker *w = previous->worker;
+    struct sq_thread *t = SQ_CONTAINER_OF(w, struct sq_thread, worker);
+
+    previous->ended = NULL;
+    if (t->initialising < w->vus_count && !previous->interrupted) {
+        struct sq_vu *vu = w->vus[t->initialising++];
+        vu->ended = initialise_next;
+        if (sq_vu_start(vu, initialise_job) < 0)
+            sq_run_ask_stop(w->run, SQ_EXIT_OTHER, "out of memory for the stack of a VU");
+    }
+}
+
+static void initialise_all(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+    struct sq_thread *t = m->thread;
+
+    free(m);
+    if (t->worker.vus_count == 0)
+        return;
+    t->initialising = 1;
+    t->worker.vus[0]->ended = initialise_next;
+    if (sq_vu_start(t->worker.vus[0], initialise_job) < 0)
+        sq_run_ask_stop(t->run, SQ_EXIT_OTHER, "out of memory for the stack of a VU");
+}
+
+static void worker_opened(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+    struct sq_run *run = m->run;
+
+    if (m->code < 0) {
+        sq_run_stop(run, SQ_EXIT_OTHER, m->text);
+        finish_phase(run);
+    } else if (--run->opening == 0) {
+        sq_loop_stop(run->loop);
+    }
+    free(m->text);
+    free(m);
+}
+
+static void *thread_main(void *arg)
+{
+    struct sq_thread *t = arg;
+    struct sq_error err = {0};
+    struct message *m = message_to(t->run, worker_opened);
+
+    m->code = sq_worker_init(&t->worker, t->run, t->loop, t->run->ops,
+                             (unsigned)(t - t->run->threads), &err);
+    bool opened = m->code >= 0;
+    if (!opened)
+        m->text = sq_xstrdup(err.text);
+    send_to_main(m);
+    if (opened)
+        sq_loop_run(t->loop);
+#ifdef SQ_DEBUG
+    /* In release the process's end frees everything at once: 100,000 VUs take seconds. */
+    sq_worker_deinit(&t->worker);
+#endif
+    return NULL;
+}
+
+static int start_threads(struct sq_run *run, size_t count, struct sq_error *err)
+{
+    run->threads = sq_xcalloc(count, sizeof *run->threads);
+    run->opening = count;
+    for (size_t i = 0; i < count; i++) {
+        struct sq_thread *t = &run->threads[i];
+        t->run = run;
+        int rc = sq_loop_new(&t->loop, err);
+        if (rc < 0)
+            return rc;
+        rc = pthread_create(&t->id, NULL, thread_main, t);
+        if (rc)
+            return sq_error_set(err, -rc, "cannot start worker thread %zu: %s", i + 1,
+                                strerror(rc));
+        t->started = true;
+        run->threads_count++;
+    }
+    while (run->opening && !run->stopping)
+        sq_loop_run(run->loop);
+    return run->stopping ? sq_error_set(err, SQ_ECANCELLED, "%s", run->exit_reason) : 0;
+}
+
+static struct sq_vu *add_vu(struct sq_run *run, struct sq_worker *worker)
+{
+    if (run->vus_count == run->vus_cap) {
+        run->vus_cap = SQ_MAX((size_t)16, run->vus_cap * 2);
+        run->vus = sq_xrealloc(run->vus, run->vus_cap * sizeof(struct sq_vu *));
+    }
+    struct sq_vu *vu = sq_vu_new(worker, (uint32_t)run->vus_count + 1);
+    run->vus[run->vus_count++] = vu;
+    return vu;
+}
+
+int sq_run_start_workers(struct sq_run *run, struct sq_error *err)
+{
+    const struct sq_config *config = run->config;
+    size_t planned = (size_t)sq_scenarios_vus_planned(config->scenarios, config->scenarios_count);
+    size_t cores = (size_t)SQ_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+    size_t workers = config->workers > 0 ? (size_t)config->workers : cores;
+
+    run->phase = SQ_PHASE_INIT;
+    sq_timer_start(run->loop, &run->second_timer, sq_now_ns() + SQ_NS_PER_S);
+    sq_timer_start(run->loop, &run->watchdog_timer, sq_now_ns() + WATCHDOG_NS);
+    sq_timer_start(run->loop, &run->collect_timer, sq_now_ns() + COLLECT_NS);
+    if (run->hooks.tick) {
+        run->hooks.tick(run->hooks.user, run);
+        sq_timer_start(run->loop, &run->tick_timer, sq_now_ns() + TICK_NS);
+    }
+    int rc = start_threads(run, SQ_MAX(SQ_MIN(workers, planned), (size_t)1), err);
+    if (rc < 0)
+        return rc;
+    /* No worker touches its list before the message below, so it may be filled from here. */
+    for (size_t i = 0; i < planned; i++)
+        add_vu(run, &run->threads[i % run->threads_count].worker);
+    run->phase_done = planned == 0;
+    for (size_t i = 0; i < run->threads_count; i++) {
+        struct message *m = message_to(run, initialise_all);
+        m->thread = &run->threads[i];
+        sq_loop_post(run->threads[i].loop, &m->post);
+    }
+    while (!run->phase_done && !run->stopping)
+        sq_loop_run(run->loop);
+    if (run->stopping)
+        return sq_error_set(err, SQ_ECANCELLED, "%s",
+                            run->exit_reason ? run->exit_reason : "stopped");
+    return 0;
+}
+
+static void goodbye_check(struct sq_timer *timer)
+{
+    struct sq_thread *t = SQ_CONTAINER_OF(timer, struct sq_thread, goodbye_timer);
+    int64_t now = sq_loop_now(t->loop);
+
+    if (now < t->goodbye_deadline_ns && t->run->ops->busy(&t->worker))
+        sq_timer_start(t->loop, timer, now + 5 * SQ_NS_PER_MS);
+    else
+        sq_loop_stop(t->loop);
+}
+
+static void say_goodbye(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+    struct sq_thread *t = m->thread;
+
+    free(m);
+    t->goodbye_timer = SQ_TIMER_INIT(goodbye_check);
+    t->goodbye_deadline_ns = sq_loop_now(t->loop) + GOODBYE_NS_MAX;
+    goodbye_check(&t->goodbye_timer);
+}
+
+void sq_run_finish_workers(struct sq_run *run)
+{
+    sq_run_collect(run);
+    sq_checks_merge(run->checks, run->main_worker.checks);
+    for (size_t i = 0; i < run->threads_count; i++) {
+        struct sq_thread *t = &run->threads[i];
+        struct message *m = message_to(run, say_goodbye);
+        m->thread = t;
+        sq_loop_post(t->loop, &m->post);
+    }
+    for (size_t i = 0; i < run->threads_count; i++) {
+        struct sq_thread *t = &run->threads[i];
+        pthread_join(t->id, NULL);
+        run->sessions_cut += atomic_load(&t->worker.sessions_cut);
+        sq_checks_merge(run->checks, t->worker.checks);
+        sq_check_tree_free(t->worker.checks);
+    }
+}
+
+/* ---- iterations, on a worker's thread ---- */
+
+static void tag_iteration(struct sq_vu *vu)
+{
+    unsigned wanted = vu->worker->run->config->system_tags & (SQ_TAG_VU | SQ_TAG_ITER);
+    char id[24], iter[24];
+    struct sq_tag_pair pairs[2];
+    size_t count = 0;
+
+    if (!wanted)
+        return;
+    snprintf(id, sizeof id, "%u", vu->id);
+    snprintf(iter, sizeof iter, "%llu", (unsigned long long)vu->iterations);
+    if (wanted & SQ_TAG_ITER)
+        pairs[count++] = (struct sq_tag_pair){sq_slice_str("iter"), sq_slice_str(iter)};
+    if (wanted & SQ_TAG_VU)
+        pairs[count++] = (struct sq_tag_pair){sq_slice_str("vu"), sq_slice_str(id)};
+    sq_tagset_unref(vu->metadata);
+    vu->metadata = sq_tagset_with(vu->worker->run->tag_table, NULL, pairs, count);
+}
+
+static void wait_out(struct sq_vu *vu, int64_t start_ns)
+{
+    struct sq_run *run = vu->worker->run;
+    int64_t until = start_ns + run->config->min_iteration_duration_ns;
+
+    if (vu->gate)
+        until = SQ_MIN(until, run->executing_ns + vu->gate->end_ns);
+    if (until > sq_now_ns() && !vu->stop_asked)
+        sq_vu_wait_until(vu, until);
+}
+
+static void iterate(struct sq_vu *vu)
+{
+    struct sq_run *run = vu->worker->run;
+    struct sq_shard *shard;
+    int64_t start_ns = sq_now_ns();
+
+    tag_iteration(vu);
+    enum sq_iteration result = vu->worker->ops->iterate(vu);
+    int64_t wall_ns = sq_wall_ns(), took_ns = sq_now_ns() - start_ns;
+    vu->iterations++;
+    sq_vu_emit_bytes(vu, wall_ns);
+    if (result == SQ_ITERATION_INTERRUPTED) {
+        atomic_fetch_add_explicit(&run->iterations_interrupted, 1, memory_order_relaxed);
+        return;
+    }
+    shard = vu->worker->shard;
+    sq_shard_add(shard, SQ_M_ITERATION_DURATION, vu->tags, vu->metadata, wall_ns,
+                 (double)took_ns / SQ_NS_PER_MS);
+    sq_shard_add(shard, SQ_M_ITERATIONS, vu->tags, vu->metadata, wall_ns, 1);
+    atomic_fetch_add_explicit(&run->iterations_complete, 1, memory_order_relaxed);
+    if (run->config->min_iteration_duration_ns > 0)
+        wait_out(vu, start_ns);
+}
+
+static bool activate(struct sq_vu *vu)
+{
+    struct sq_error err = {0};
+
+    if (vu->activated == vu->scenario)
+        return true;
+    sq_vu_set_base_tags(vu, vu->scenario, "");
+    if (vu->worker->ops->activate(vu, vu->scenario, &err) < 0) {
+        sq_run_ask_stop(vu->worker->run, SQ_EXIT_SCRIPT, err.text);
+        return false;
+    }
+    vu->activated = vu->scenario;
+    return true;
+}
+
+static void slot_done(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+
+    sq_pool_slot_done(m->run->pool, m->run, m->vu, m->scenario, m->slot, m->binding, m->number);
+    free(m);
+}
+
+static void loop_job(struct sq_vu *vu)
+{
+    struct sq_run *run = vu->worker->run;
+
+    run->ops->enter(vu);
+    atomic_fetch_add_explicit(&run->vus_active, 1, memory_order_relaxed);
+    if (activate(vu))
+        while (!vu->interrupted && !vu->stop_asked &&
+               sq_gate_take(vu->gate, &vu->slot_taken, sq_now_ns() - run->executing_ns,
+                            &vu->scenario_iteration))
+            iterate(vu);
+    atomic_fetch_sub_explicit(&run->vus_active, 1, memory_order_relaxed);
+    run->ops->leave(vu);
+}
+
+static void loop_ended(struct sq_vu *vu)
+{
+    struct message *m = message_to(vu->worker->run, slot_done);
+
+    sq_vu_interrupt_at(vu, INT64_MAX);
+    m->vu = vu;
+    m->scenario = vu->scenario;
+    m->slot = vu->slot;
+    m->binding = vu->binding;
+    m->number = vu->slot_taken;
+    send_to_main(m);
+}
+
+static void slot_start(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+    struct sq_vu *vu = m->vu;
+
+    vu->binding = m->binding;
+    vu->scenario = m->scenario;
+    vu->slot = m->slot;
+    vu->gate = m->gate;
+    vu->stop_asked = false;
+    sq_vu_interrupt_at(vu, m->interrupt_ns);
+    if (!vu->fiber) {
+        vu->interrupted = m->run->stopping_workers;
+        vu->slot_taken = 0;
+        vu->ended = loop_ended;
+        if (sq_vu_start(vu, loop_job) < 0)
+            sq_run_ask_stop(m->run, SQ_EXIT_OTHER, "out of memory for the stack of a VU");
+    }
+    free(m);
+}
+
+static void slot_stop(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+    struct sq_vu *vu = m->vu;
+
+    if (vu->fiber && vu->binding == m->binding) {
+        vu->stop_asked = true;
+        sq_vu_interrupt_at(vu, m->interrupt_ns);
+    }
+    free(m);
+}
+
+static void iteration_done(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+
+    sq_pool_iteration_done(m->run->pool, m->run, m->vu, m->scenario);
+    free(m);
+}
+
+static void single_job(struct sq_vu *vu)
+{
+    struct sq_run *run = vu->worker->run;
+
+    run->ops->enter(vu);
+    atomic_fetch_add_explicit(&run->vus_active, 1, memory_order_relaxed);
+    if (activate(vu))
+        iterate(vu);
+    atomic_fetch_sub_explicit(&run->vus_active, 1, memory_order_relaxed);
+    run->ops->leave(vu);
+}
+
+static void single_ended(struct sq_vu *vu)
+{
+    struct message *m = message_to(vu->worker->run, iteration_done);
+
+    sq_vu_interrupt_at(vu, INT64_MAX);
+    m->vu = vu;
+    m->scenario = vu->scenario;
+    send_to_main(m);
+}
+
+static void single_start(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+    struct sq_vu *vu = m->vu;
+
+    vu->scenario = m->scenario;
+    vu->scenario_iteration = m->number;
+    vu->gate = NULL;
+    vu->stop_asked = false;
+    vu->interrupted = m->run->stopping_workers;
+    vu->ended = single_ended;
+    sq_vu_interrupt_at(vu, m->interrupt_ns);
+    if (sq_vu_start(vu, single_job) < 0)
+        sq_run_ask_stop(m->run, SQ_EXIT_OTHER, "out of memory for the stack of a VU");
+    free(m);
+}
+
+static void initialise_one(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+
+    m->vu->ended = NULL;
+    if (sq_vu_start(m->vu, initialise_job) < 0)
+        sq_run_ask_stop(m->run, SQ_EXIT_OTHER, "out of memory for the stack of a VU");
+    free(m);
+}
+
+/* ---- commands from the pool, main thread ---- */
+
+static int64_t on_loop_clock(const struct sq_run *run, int64_t run_ns)
+{
+    return run_ns == INT64_MAX ? INT64_MAX : run->executing_ns + run_ns;
+}
+
+void sq_run_send_start(struct sq_run *run, struct sq_vu *vu, const struct sq_slot_order *order)
+{
+    struct message *m = message_to(run, slot_start);
+
+    m->scenario = order->scenario;
+    m->slot = order->slot;
+    m->gate = order->gate;
+    m->binding = order->binding;
+    m->interrupt_ns = on_loop_clock(run, order->interrupt_ns);
+    send_to_vu(m, vu);
+}
+
+void sq_run_send_stop(struct sq_run *run, struct sq_vu *vu, uint64_t binding, int64_t interrupt_ns)
+{
+    struct message *m = message_to(run, slot_stop);
+
+    m->binding = binding;
+    m->interrupt_ns = on_loop_clock(run, interrupt_ns);
+    send_to_vu(m, vu);
+}
+
+void sq_run_send_single(struct sq_run *run, struct sq_vu *vu, size_t scenario, uint64_t number,
+                        int64_t interrupt_ns)
+{
+    struct message *m = message_to(run, single_start);
+
+    m->scenario = scenario;
+    m->number = number;
+    m->interrupt_ns = on_loop_clock(run, interrupt_ns);
+    send_to_vu(m, vu);
+}
+
+void sq_run_send_grow(struct sq_run *run, size_t scenario)
+{
+    struct sq_thread *t = &run->threads[run->vus_count % run->threads_count];
+    struct message *m = message_to(run, initialise_one);
+
+    /* The VU joins its worker's list on the worker's thread. */
+    m->thread = t;
+    m->scenario = scenario;
+    m->number = run->vus_count + 1;
+    m->post.run = sq_run_grow_on_worker;
+    sq_loop_post(t->loop, &m->post);
+}
+
+void sq_run_grow_on_worker(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+
+    m->vu = sq_vu_new(&m->thread->worker, (uint32_t)m->number);
+    m->vu->scenario = m->scenario;
+    initialise_one(post);
+}
+
+/* ---- execution ---- */
+
+static void schedule_due(struct sq_timer *timer)
+{
+    struct sq_run *run = SQ_CONTAINER_OF(timer, struct sq_run, schedule_timer);
+    int64_t next = sq_schedule_advance(run->schedule, sq_now_ns() - run->executing_ns);
+
+    if (next < 0)
+        finish_phase(run);
+    else if (next < INT64_MAX)
+        sq_timer_start(run->loop, timer, run->executing_ns + next);
+}
+
+void sq_run_reschedule(struct sq_run *run)
+{
+    if (run->schedule)
+        sq_timer_start(run->loop, &run->schedule_timer, sq_loop_now(run->loop));
+}
+
+void sq_run_execute(struct sq_run *run)
+{
+    const struct sq_config *config = run->config;
+
+    run->phase = SQ_PHASE_RUNNING;
+    run->phase_done = false;
+    run->schedule_timer = SQ_TIMER_INIT(schedule_due);
+    run->executing_ns = sq_now_ns();
+    run->schedule =
+        sq_schedule_new(config->scenarios, config->scenarios_count, &sq_pool_runner, run);
+    if (run->hooks.tick)
+        run->hooks.tick(run->hooks.user, run);
+    if (run->hooks.evaluate)
+        sq_timer_start(run->loop, &run->evaluate_timer, run->executing_ns + EVALUATE_NS);
+    schedule_due(&run->schedule_timer);
+    run_until(run, &run->phase_done);
+    sq_timer_stop(run->loop, &run->schedule_timer);
+    sq_timer_stop(run->loop, &run->evaluate_timer);
+}
+
+void sq_run_deinit(struct sq_run *run)
+{
+    sq_check_tree_free(run->main_worker.checks);
+    sq_worker_deinit(&run->main_worker);
+    sq_schedule_free(run->schedule);
+    sq_pool_free(run->pool);
+    if (run->totals)
+        sq_totals_free(run->totals);
+    sq_check_tree_free(run->checks);
+    sq_tagset_unref(run->run_tags);
+    for (size_t i = 0; i < run->threads_count; i++)
+        sq_loop_free(run->threads[i].loop);
+    free(run->threads);
+    free(run->vus);
+    free(run->exit_reason);
+    if (run->signal_io.fd >= 0) {
+        int fd = run->signal_io.fd;
+        sq_io_stop(run->loop, &run->signal_io);
+        close(fd);
+    }
+    sq_loop_free(run->loop);
+}
