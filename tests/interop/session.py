@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The session that every server and proxy of the interoperability cases must carry."""
+import json
+import time
+
+from case import check, equal, read
+
+SCRIPT = r'''
+export const options = { insecureSkipTLSVerify: @SKIP@ };
+export default function () {
+  const texts = ['hello', '', '\u00e9\u20ac\u{1f600}'.repeat(1000), 'a'.repeat(100000), 'hello',
+                 JSON.stringify({ list: Array.from({ length: 500 }, (_, i) => ({ i, name: 'item ' + i })) })];
+  const blob = new Uint8Array(70000).map((_, i) => (i * 31 + (i >> 8)) & 255);
+  let n = 0;
+  ret(ws.connect('@URL@', @PARAMS@, (s) => {
+    s.on('open', () => texts.concat(texts).forEach((m) => s.send(m)));
+    s.on('message', (m) => {
+      if (n < 2 * texts.length) ev('same', m === texts[n % texts.length]);
+      if (++n === 2 * texts.length) s.sendBinary(blob.buffer);
+      if (n > 2 * texts.length) { ev('fragments', m); s.ping(); }
+    });
+    s.on('binaryMessage', (b) => {
+      const got = new Uint8Array(b);
+      ev('binary', got.length === blob.length && got.every((x, i) => x === blob[i]));
+      s.send('fragments please');
+    });
+    s.on('pong', () => { ev('pong'); s.close(1000); });
+    s.on('error', (e) => ev('error', e.error()));
+    s.on('close', (c) => ev('close', c));
+    s.setTimeout(() => s.close(4999), 12000);
+  }));
+}'''
+
+
+def carry(t, url, *flags, params='{}', fragments='one two three', skip_verify=False, env=None):
+    """Runs the session and checks what the script saw."""
+    run = t.run(SCRIPT, *flags, URL=url, PARAMS=params, SKIP=str(skip_verify).lower(), env=env)
+    r = run.one('ret')
+    equal((r['status'], r['error'], r['url']), (101, '', url))
+    equal(run.values('same'), [True] * 12)
+    equal(run.values('binary'), [True])
+    equal(run.values('fragments'), [fragments])
+    equal(run.events[-3:-1], [['pong'], ['close', 1000]])
+    equal(run.ev('error'), [])
+    equal((run.count('ws_msgs_sent'), run.count('ws_msgs_received')), (14, 14))
+    equal(len(run.of('ws_ping')), 1)
+    return run
+
+
+class Helper:
+    """A server program that prints JSON lines, first its port."""
+
+    def __init__(self, t, *command):
+        self.child = t.spawn(list(command))
+        self.port = self.wait('port')
+        self.url = 'ws://127.0.0.1:%d/' % self.port
+
+    def said(self, key):
+        lines = read(self.child.log_path).split('\n')
+        found = [json.loads(line) for line in lines[:-1] if line.startswith('{')]
+        return [line[key] for line in found if key in line]
+
+    def wait(self, key, seconds=10.0):
+        deadline = time.monotonic() + seconds
+        while not self.said(key):
+            check(self.child.poll() is None and time.monotonic() < deadline, '%r never said %r:\n%s', self.child.args,
+                  key, read(self.child.log_path)[-2000:])
+            time.sleep(0.02)
+        return self.said(key)[-1]
