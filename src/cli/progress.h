@@ -13,3 +13,5 @@ void sq_cli_progress_banner(struct sq_cli_progress *p);
 void sq_cli_progress_tick(struct sq_cli_progress *p, struct sq_run *run);
 /* Takes the display off the terminal before the summary. */
 void sq_cli_progress_stop(struct sq_cli_progress *p);
+/* The last state, below the summary. */
+void sq_cli_progress_final(struct sq_cli_progress *p, struct sq_run *run);

@@ -195,7 +195,10 @@ static int prepare_thresholds(struct test *t, struct sq_error *err)
 static int prepare(struct test *t, struct sq_error *err)
 {
     struct sq_config *c = &t->config;
-    int exit_code, rc = sq_config_derive(c, err);
+    int exit_code;
+
+    sq_js_list_exports(&t->run, &c->exports);
+    int rc = sq_config_derive(c, err);
 
     if (rc < 0)
         return fail(t, rc, sq_config_exit_code(c));
@@ -207,6 +210,8 @@ static int prepare(struct test *t, struct sq_error *err)
         return fail(t, rc, SQ_EXIT_CONFIG);
     if ((rc = prepare_thresholds(t, err)) < 0)
         return rc;
+    if (c->summary_mode == SQ_SUMMARY_FULL)
+        sq_registry_break_down(t->run.registry);
     if (c->user_agent)
         t->bundle->user_agent = c->user_agent;
     if (c->isolation && strcmp(c->isolation, "vu") == 0)
@@ -217,7 +222,7 @@ static int prepare(struct test *t, struct sq_error *err)
                     sq_error_set(err, -errno, "--console-output: cannot open '%s': %s",
                                  c->console_output, strerror(errno)),
                     SQ_EXIT_OTHER);
-    const struct sq_output_env env = {t->run.registry, t->thresholds};
+    const struct sq_output_env env = {.registry = t->run.registry, .thresholds = t->thresholds};
     if (c->out.count &&
         (rc = sq_outputs_open(c->out.items, c->out.count, &env, &t->outputs, err)) < 0)
         return fail(t, rc, SQ_EXIT_OTHER);
@@ -271,6 +276,7 @@ static void run_test(struct test *t)
         report_phase(t, rc, &err, SQ_EXIT_TEARDOWN_TIMEOUT);
     }
     run->ended_ns = sq_now_ns();
+    run->phase = SQ_PHASE_ENDED;
 }
 
 /* ---- after the run ---- */
@@ -368,6 +374,8 @@ static void finish(struct test *t)
             "no script iteration finished: the test may be too short, or its iterations too long");
     if (run->started_ns)
         write_summary(t);
+    if (run->started_ns)
+        sq_cli_progress_final(t->progress, run);
     if (run->exit_reason)
         sq_log(SQ_LOG_ERROR, "run", "%s", run->exit_reason);
     t->exit_code = run->exit_code;

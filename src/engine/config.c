@@ -12,7 +12,7 @@
 #include "engine/options.h"
 #include "engine/segment.h"
 
-enum { EXIT_BAD_CONFIG = 104, EXIT_OTHER = 255, FILE_BYTES_MAX = 16 << 20 };
+enum { FILE_BYTES_MAX = 16 << 20 };
 
 static void set_default(struct sq_config *config, const struct sq_option *o)
 {
@@ -29,7 +29,7 @@ void sq_config_init(struct sq_config *config)
     *config = (struct sq_config){0};
     config->from = sq_xcalloc(sq_options_count, sizeof *config->from);
     config->hidden = sq_xcalloc(1, sizeof *config->hidden);
-    config->hidden->exit_code = EXIT_OTHER;
+    config->hidden->exit_code = SQ_CONFIG_EXIT_OTHER;
     config->hidden->shown = json_object();
     for (size_t i = 0; i < sq_options_count; i++) {
         if (sq_options[i].offset != SQ_OPT_NO_FIELD)
@@ -72,13 +72,13 @@ int sq_config_exit_code(const struct sq_config *config)
     return config->hidden->exit_code;
 }
 
-static int fail_with(struct sq_config *config, int exit_code, int rc)
+int sq_config_fail(struct sq_config *config, int exit_code, int rc)
 {
     config->hidden->exit_code = exit_code;
     return rc;
 }
 
-static bool is_set(const struct sq_config *config, size_t offset)
+bool sq_config_is_set(const struct sq_config *config, size_t offset)
 {
     for (size_t i = 0; i < sq_options_count; i++)
         if (sq_options[i].offset == offset)
@@ -87,7 +87,7 @@ static bool is_set(const struct sq_config *config, size_t offset)
 }
 
 /* ENG-71: a level that says how to execute is heard alone. */
-static void drop_execution(struct sq_config *config, const char *level)
+void sq_config_drop_execution(struct sq_config *config, const char *level)
 {
     if (config->hidden->scenarios)
         sq_config_warn(config, "the scenarios of a lower level are ignored: %s choose%s how to run",
@@ -97,8 +97,8 @@ static void drop_execution(struct sq_config *config, const char *level)
             sq_option_clear(config, &sq_options[i]);
 }
 
-static int apply(struct sq_config *config, const struct sq_option *o, json_t *value,
-                 enum sq_source from, struct sq_error *err)
+int sq_config_apply(struct sq_config *config, const struct sq_option *o, json_t *value,
+                    enum sq_source from, struct sq_error *err)
 {
     int rc = sq_option_set(config, o, value, from, err);
 
@@ -148,18 +148,19 @@ static int from_object(struct sq_config *config, const json_t *object, enum sq_s
         execution |= o && (o->traits & SQ_OPT_EXECUTION) && !json_is_null(value);
     }
     if (execution)
-        drop_execution(config, where);
+        sq_config_drop_execution(config, where);
     json_object_foreach((json_t *)object, key, value)
     {
         o = find_key(key, trait);
         if (!o) {
             warn_unknown(config, key, trait, where);
         } else if (!json_is_null(value)) {
-            int rc = apply(config, o, value, from, err);
+            int rc = sq_config_apply(config, o, value, from, err);
             if (rc < 0) {
                 if (o->type != SQ_OPT_SCENARIOS)
                     sq_error_prefix(err, "%s: %s", where, key);
-                return fail_with(config, o->traits & SQ_OPT_255 ? EXIT_OTHER : EXIT_BAD_CONFIG, rc);
+                return sq_config_fail(
+                    config, o->traits & SQ_OPT_255 ? SQ_CONFIG_EXIT_OTHER : SQ_CONFIG_EXIT_BAD, rc);
             }
         }
     }
@@ -174,14 +175,14 @@ static int from_json(struct sq_config *config, const char *text, enum sq_source 
     int rc = 0;
 
     if (!root)
-        return fail_with(config, EXIT_BAD_CONFIG,
-                         sq_error_set(err, SQ_EINVALID, "%s: not JSON: %s (line %d)", where,
-                                      why.text, why.line));
+        return sq_config_fail(config, SQ_CONFIG_EXIT_BAD,
+                              sq_error_set(err, SQ_EINVALID, "%s: not JSON: %s (line %d)", where,
+                                           why.text, why.line));
     if (json_is_object(root))
         rc = from_object(config, root, from, where, err);
     else if (!json_is_null(root))
-        rc = fail_with(config, EXIT_BAD_CONFIG,
-                       sq_error_set(err, SQ_EINVALID, "%s: not an object", where));
+        rc = sq_config_fail(config, SQ_CONFIG_EXIT_BAD,
+                            sq_error_set(err, SQ_EINVALID, "%s: not an object", where));
     json_decref(root);
     return rc;
 }
@@ -220,15 +221,15 @@ int sq_config_from_file(struct sq_config *config, const char *path, bool must_ex
     if (rc == -ENOENT && !must_exist)
         rc = 0;
     else if (rc < 0)
-        rc = fail_with(config, EXIT_BAD_CONFIG,
-                       sq_error_set(err, SQ_EINVALID, "%s: %s", where, sq_status_text(rc)));
+        rc = sq_config_fail(config, SQ_CONFIG_EXIT_BAD,
+                            sq_error_set(err, SQ_EINVALID, "%s: %s", where, sq_status_text(rc)));
     else
         rc = from_json(config, sq_buf_cstr(&content), SQ_FROM_FILE, where, err);
     sq_buf_deinit(&content);
     return rc;
 }
 
-/* Environment and flags ----------------------------------------------------------------------- */
+/* Environment ----------------------------------------------------------------------- */
 
 static const char *find_variable(char *const *list, const char *prefix, const char *name)
 {
@@ -243,7 +244,7 @@ static const char *find_variable(char *const *list, const char *prefix, const ch
 }
 
 /* An empty variable counts as not set. */
-static const char *variable_of(char *const *list, const struct sq_option *o, const char **prefix)
+const char *sq_option_variable(char *const *list, const struct sq_option *o, const char **prefix)
 {
     static const char *const prefixes[] = {"SQUALL_", "K6_"};
 
@@ -262,262 +263,26 @@ int sq_config_from_env(struct sq_config *config, char *const *environ_strings, s
 
     for (size_t i = 0; i < sq_options_count; i++)
         if ((sq_options[i].traits & SQ_OPT_EXECUTION) &&
-            variable_of(environ_strings, &sq_options[i], &prefix)) {
-            drop_execution(config, "environment variables");
+            sq_option_variable(environ_strings, &sq_options[i], &prefix)) {
+            sq_config_drop_execution(config, "environment variables");
             break;
         }
     for (size_t i = 0; i < sq_options_count; i++) {
         const struct sq_option *o = &sq_options[i];
-        char *text = (char *)variable_of(environ_strings, o, &prefix);
+        char *text = (char *)sq_option_variable(environ_strings, o, &prefix);
         if (!text)
             continue;
         json_t *value = sq_option_text_to_json(o, &text, 1, SQ_FROM_ENV, err);
-        int rc = value ? apply(config, o, value, SQ_FROM_ENV, err) : SQ_EINVALID;
+        int rc = value ? sq_config_apply(config, o, value, SQ_FROM_ENV, err) : SQ_EINVALID;
         json_decref(value);
         if (rc < 0) {
             bool other = !o->key || (o->traits & SQ_OPT_255);
             sq_error_prefix(err, "%s%s", prefix, o->env);
-            return fail_with(config, other ? EXIT_OTHER : EXIT_BAD_CONFIG, rc);
+            return sq_config_fail(config, other ? SQ_CONFIG_EXIT_OTHER : SQ_CONFIG_EXIT_BAD, rc);
         }
     }
     if (find_variable(environ_strings, "", "NO_COLOR"))
         config->no_color = true;
-    return 0;
-}
-
-struct sq_flags {
-    struct {
-        char **texts; /* borrowed from argv */
-        size_t count;
-    } * values; /* per row */
-    char **args;
-    size_t args_count;
-    unsigned command;
-    bool help;
-};
-
-static const struct sq_option *find_flag(const char *name, size_t len, unsigned command)
-{
-    for (size_t i = 0; i < sq_options_count; i++)
-        if (sq_options[i].flag && (sq_options[i].commands & command) &&
-            strlen(sq_options[i].flag) == len && memcmp(sq_options[i].flag, name, len) == 0)
-            return &sq_options[i];
-    return NULL;
-}
-
-static const struct sq_option *find_letter(char letter, unsigned command)
-{
-    for (size_t i = 0; i < sq_options_count; i++)
-        if (sq_options[i].letter == letter && (sq_options[i].commands & command))
-            return &sq_options[i];
-    return NULL;
-}
-
-static int unknown_flag(const char *command, const char *name, size_t len, unsigned bit,
-                        struct sq_error *err)
-{
-    const char *known[128], *near;
-    char copy[64];
-    size_t count = 0;
-
-    for (size_t i = 0; i < sq_options_count && count < SQ_COUNT(known); i++)
-        if (sq_options[i].flag && (sq_options[i].commands & bit))
-            known[count++] = sq_options[i].flag;
-    snprintf(copy, sizeof copy, "%.*s", (int)SQ_MIN(len, sizeof copy - 1), name);
-    near = sq_text_nearest(copy, known, count);
-    return sq_error_set(err, SQ_EINVALID, "unknown flag --%s%s%s; see squall %s --help", copy,
-                        near ? ", did you mean --" : "", near ? near : "", command);
-}
-
-static void add_value(struct sq_flags *flags, const struct sq_option *o, char *text)
-{
-    size_t row = (size_t)(o - sq_options);
-    size_t count = flags->values[row].count++;
-
-    flags->values[row].texts =
-        sq_xrealloc(flags->values[row].texts, (count + 1) * sizeof *flags->values[row].texts);
-    flags->values[row].texts[count] = text;
-    flags->help |= strcmp(o->flag, "help") == 0;
-}
-
-static bool takes_value(const struct sq_option *o)
-{
-    return o->type != SQ_OPT_SWITCH && !(o->traits & SQ_OPT_BARE);
-}
-
-static char *bare_value(const struct sq_option *o)
-{
-    return o->type == SQ_OPT_SWITCH ? (char *)"true" : (char *)o->choices;
-}
-
-struct words {
-    char **argv;
-    int argc, at;
-};
-
-static int parse_long(struct sq_flags *flags, const char *command, struct words *w,
-                      struct sq_error *err)
-{
-    char *name = w->argv[w->at] + 2;
-    size_t len = strcspn(name, "=");
-    const struct sq_option *o = find_flag(name, len, flags->command);
-
-    if (!o)
-        return unknown_flag(command, name, len, flags->command, err);
-    if (name[len] == '=')
-        add_value(flags, o, name + len + 1);
-    else if (!takes_value(o))
-        add_value(flags, o, bare_value(o));
-    else if (w->at + 1 < w->argc)
-        add_value(flags, o, w->argv[++w->at]);
-    else
-        return sq_error_set(err, SQ_EINVALID, "--%s needs a value (%s)", o->flag, o->arg);
-    return 0;
-}
-
-/* "-qv", "-u5", "-u=5", "-u 5" */
-static int parse_letters(struct sq_flags *flags, const char *command, struct words *w,
-                         struct sq_error *err)
-{
-    for (char *p = w->argv[w->at] + 1; *p; p++) {
-        const struct sq_option *o = find_letter(*p, flags->command);
-        if (!o)
-            return sq_error_set(err, SQ_EINVALID, "unknown flag -%c; see squall %s --help", *p,
-                                command);
-        if (!takes_value(o) && p[1] != '=') {
-            add_value(flags, o, bare_value(o));
-            continue;
-        }
-        if (p[1])
-            add_value(flags, o, p + 1 + (p[1] == '='));
-        else if (w->at + 1 < w->argc)
-            add_value(flags, o, w->argv[++w->at]);
-        else
-            return sq_error_set(err, SQ_EINVALID, "-%c needs a value (%s)", *p, o->arg);
-        return 0;
-    }
-    return 0;
-}
-
-static int parse_words(struct sq_flags *flags, const char *command, struct words *w,
-                       struct sq_error *err)
-{
-    bool only_args = false;
-    int rc = 0;
-
-    for (; rc == 0 && w->at < w->argc; w->at++) {
-        char *word = w->argv[w->at];
-        if (only_args || word[0] != '-' || word[1] == '\0')
-            flags->args[flags->args_count++] = word;
-        else if (strcmp(word, "--") == 0)
-            only_args = true;
-        else if (word[1] == '-')
-            rc = parse_long(flags, command, w, err);
-        else
-            rc = parse_letters(flags, command, w, err);
-    }
-    return rc;
-}
-
-int sq_flags_parse(const char *command, int argc, char **argv, struct sq_flags **out,
-                   struct sq_error *err)
-{
-    struct sq_flags *flags = sq_xcalloc(1, sizeof *flags);
-    struct words words = {argv, argc, 0};
-    struct sq_config scratch;
-
-    *out = NULL;
-    flags->values = sq_xcalloc(sq_options_count, sizeof *flags->values);
-    flags->args = sq_xcalloc((size_t)argc + 1, sizeof *flags->args);
-    flags->command = sq_command_bit(command);
-    int rc = parse_words(flags, command, &words, err);
-    if (rc == 0 && !flags->help) {
-        /* A wrong value is told before the script is read. */
-        sq_config_init(&scratch);
-        rc = sq_config_from_flags(&scratch, flags, err);
-        sq_config_deinit(&scratch);
-    }
-    if (rc == 0) {
-        *out = flags;
-        flags = NULL;
-    }
-    sq_flags_free(flags);
-    return rc;
-}
-
-size_t sq_flags_args(const struct sq_flags *flags, char *const **args)
-{
-    *args = flags->args;
-    return flags->args_count;
-}
-
-bool sq_flags_help(const struct sq_flags *flags)
-{
-    return flags->help;
-}
-
-size_t sq_flags_values(const struct sq_flags *flags, const char *name, char *const **values)
-{
-    const struct sq_option *o = find_flag(name, strlen(name), SQ_CMD_ALL);
-
-    *values = o ? flags->values[o - sq_options].texts : NULL;
-    return o ? flags->values[o - sq_options].count : 0;
-}
-
-const char *sq_flags_get(const struct sq_flags *flags, const char *name)
-{
-    char *const *values;
-    size_t count = sq_flags_values(flags, name, &values);
-
-    return count ? values[count - 1] : NULL;
-}
-
-const char *sq_flags_or_env(const struct sq_flags *flags, char *const *environ_strings,
-                            const char *name)
-{
-    const struct sq_option *o = find_flag(name, strlen(name), SQ_CMD_ALL);
-    const char *value = sq_flags_get(flags, name), *prefix;
-
-    return value || !o ? value : variable_of(environ_strings, o, &prefix);
-}
-
-void sq_flags_free(struct sq_flags *flags)
-{
-    if (!flags)
-        return;
-    for (size_t i = 0; i < sq_options_count; i++)
-        free(flags->values[i].texts);
-    free(flags->values);
-    free(flags->args);
-    free(flags);
-}
-
-int sq_config_from_flags(struct sq_config *config, const struct sq_flags *flags,
-                         struct sq_error *err)
-{
-    bool execution = false;
-
-    for (size_t i = 0; i < sq_options_count; i++)
-        execution |= (sq_options[i].traits & SQ_OPT_EXECUTION) && flags->values[i].count;
-    if (execution)
-        drop_execution(config, "flags");
-    /* Only a run passes the environment on unasked (ENG-51). */
-    if (!(flags->command & SQ_CMD_RUN) &&
-        !is_set(config, offsetof(struct sq_config, include_system_env)))
-        config->include_system_env = false;
-    for (size_t i = 0; i < sq_options_count; i++) {
-        const struct sq_option *o = &sq_options[i];
-        if (!flags->values[i].count)
-            continue;
-        json_t *value = sq_option_text_to_json(o, flags->values[i].texts, flags->values[i].count,
-                                               SQ_FROM_FLAG, err);
-        int rc = value ? apply(config, o, value, SQ_FROM_FLAG, err) : SQ_EINVALID;
-        json_decref(value);
-        if (rc < 0) {
-            sq_error_prefix(err, "--%s", o->flag);
-            return fail_with(config, EXIT_OTHER, rc);
-        }
-    }
     return 0;
 }
 
@@ -545,7 +310,7 @@ static void derive_ramp(struct sq_config *config)
 {
     json_t *scenario = new_default(config, "ramping-vus"), *stages = json_array();
 
-    if (is_set(config, offsetof(struct sq_config, vus)))
+    if (sq_config_is_set(config, offsetof(struct sq_config, vus)))
         json_object_set_new(scenario, "startVUs", json_integer(config->vus));
     for (size_t i = 0; i < config->stages_count; i++) {
         const struct sq_stage *stage = &config->stages[i];
@@ -563,9 +328,9 @@ static void derive_ramp(struct sq_config *config)
 /* ENG-90..95 as JSON, so that what is derived is read and checked like what is written. */
 static void derive_json(struct sq_config *config, struct sq_buf *bad)
 {
-    bool vus = is_set(config, offsetof(struct sq_config, vus)),
-         iterations = is_set(config, offsetof(struct sq_config, iterations)),
-         duration = is_set(config, offsetof(struct sq_config, duration_ns)),
+    bool vus = sq_config_is_set(config, offsetof(struct sq_config, vus)),
+         iterations = sq_config_is_set(config, offsetof(struct sq_config, iterations)),
+         duration = sq_config_is_set(config, offsetof(struct sq_config, duration_ns)),
          stages = config->stages_count > 0;
     json_t *given = config->hidden->scenarios, *scenario;
 
@@ -772,7 +537,7 @@ int sq_config_derive(struct sq_config *config, struct sq_error *err)
     sq_buf_deinit(&bad);
     if (rc == 0)
         apply_features(config);
-    return rc < 0 ? fail_with(config, EXIT_BAD_CONFIG, rc) : 0;
+    return rc < 0 ? sq_config_fail(config, SQ_CONFIG_EXIT_BAD, rc) : 0;
 }
 
 int64_t sq_config_length_max_ns(const struct sq_config *config)

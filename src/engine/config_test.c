@@ -183,6 +183,7 @@ static const struct {
 } bad[] = {
     {"EC-2", {.flags = {"--nope"}}, 255, "--nope"},
     {"nearest flag", {.flags = {"--duratoin=1s"}}, 255, "--duration"},
+    {"removed flag", {.flags = {"--no-summary"}}, 255, "--summary-mode"},
     {"unknown letter", {.flags = {"-X"}}, 255, "-X"},
     {"flag without value", {.flags = {"-u"}}, 255, "needs a value"},
     {"EC-9",
@@ -555,4 +556,130 @@ SQ_TEST(help_lists_flags_of_the_command)
     free(run);
     free(inspect);
     free(all);
+}
+
+static const char rich[] =
+    "{\"scenarios\":{\"a\":{\"executor\":\"ramping-vus\",\"startVUs\":1,\"gracefulRampDown\":"
+    "\"3s\","
+    "\"stages\":[{\"duration\":\"10s\",\"target\":20},{\"duration\":0,\"target\":\"5\"}],"
+    "\"env\":{\"A\":\"b\"},\"tags\":{\"t\":\"u\"},\"startTime\":\"1m\"},"
+    "\"b\":{\"executor\":\"constant-arrival-rate\",\"rate\":10,\"timeUnit\":\"1s\",\"duration\":"
+    "\"1d2h\",\"preAllocatedVUs\":1,\"maxVUs\":7,\"exec\":\"f\"},"
+    "\"c\":{\"executor\":\"ramping-arrival-rate\",\"startRate\":3,\"preAllocatedVUs\":2,"
+    "\"stages\":[{\"duration\":\"9s\",\"target\":2}]},"
+    "\"d\":{\"executor\":\"per-vu-iterations\",\"vus\":2,\"iterations\":3,\"maxDuration\":9000}},"
+    "\"thresholds\":{\"m{a:b}\":[\"avg<1\",{\"threshold\":\"p(9)<1\",\"abortOnFail\":true}]},"
+    "\"tags\":{\"x\":\"y\"},\"systemTags\":[\"vu\"],\"dns\":{\"ttl\":\"1m\"},"
+    "\"hosts\":{\"*.a\":\"::1\",\"b:80\":\"[::1]:9\"},\"tlsVersion\":{\"min\":\"tls1.2\"},"
+    "\"blacklistIPs\":[\"10.0.0.0/8\",\"::/0\"],\"tlsAuth\":[{\"cert\":\"c\",\"key\":\"k\"}],"
+    "\"executionSegment\":\"1/3:2/3\",\"executionSegmentSequence\":\"0,1/3,2/3,1\","
+    "\"summaryTrendStats\":[\"p(99.9)\"],\"setupTimeout\":\"5s\",\"userAgent\":\"x\"}";
+
+/* Whatever a script exports: 0, or words and a code; never a crash, never an endless plan. */
+static void survives(const char *text)
+{
+    struct sq_config cfg;
+    struct sq_error err = {0};
+
+    sq_config_init(&cfg);
+    int rc = sq_config_from_script(&cfg, text, &err);
+    if (rc == 0)
+        rc = sq_config_derive(&cfg, &err);
+    SQ_CHECK(rc == 0 || (rc == SQ_EINVALID && err.text[0]), "%.100s", text);
+    SQ_CHECK(rc == 0 || sq_config_exit_code(&cfg) == 104 || sq_config_exit_code(&cfg) == 255,
+             "%.100s", text);
+    for (size_t i = 0; rc == 0 && i < cfg.scenarios_count; i++)
+        free(sq_scenario_describe(&cfg.scenarios[i]));
+    if (rc == 0)
+        free(sq_config_json_requirements(&cfg));
+    sq_config_deinit(&cfg);
+}
+
+SQ_TEST(config_survives_hostile_options)
+{
+    static const char bytes[] = "{}[]\",:0123456789-.eE \\ntu%/hsm\xc3\xff\x01";
+    char text[sizeof rich];
+    unsigned seed = 11;
+
+    survives(rich);
+    for (size_t len = 0; len < sizeof rich; len++) {
+        memcpy(text, rich, len);
+        text[len] = '\0';
+        survives(text);
+    }
+    for (int round = 0; round < 4000; round++) {
+        memcpy(text, rich, sizeof rich);
+        for (int change = 0; change < 1 + round % 3; change++)
+            text[(size_t)rand_r(&seed) % (sizeof rich - 1)] =
+                bytes[(size_t)rand_r(&seed) % (sizeof bytes - 1)];
+        survives(text);
+    }
+}
+
+static json_t *replaced_value(unsigned *seed)
+{
+    static const char *const texts[] = {"",      "x",    "-5",  "1h",       "99999999999999h",
+                                        "0.5:1", "100%", "a b", "\xc2\xb5", "p(1e9)"};
+
+    switch (rand_r(seed) % 10) {
+    case 0:
+        return json_null();
+    case 1:
+        return json_true();
+    case 2:
+        return json_real(1.5e300);
+    case 3:
+        return json_array();
+    case 4:
+        return json_object();
+    case 5:
+        return json_integer(INT64_MAX);
+    case 6:
+        return json_integer(INT64_MIN);
+    case 7:
+        return json_integer(rand_r(seed) % 5 - 1);
+    default:
+        return json_string(texts[(size_t)rand_r(seed) % SQ_COUNT(texts)]);
+    }
+}
+
+/* Replaces one value somewhere below `node`. */
+static void replace_somewhere(json_t *node, unsigned *seed)
+{
+    size_t count = json_is_object(node) ? json_object_size(node) : json_array_size(node), at;
+    void *iter;
+
+    if (count == 0)
+        return;
+    at = (size_t)rand_r(seed) % count;
+    if (json_is_array(node)) {
+        if (rand_r(seed) % 3)
+            replace_somewhere(json_array_get(node, at), seed);
+        else
+            json_array_set_new(node, at, replaced_value(seed));
+        return;
+    }
+    iter = json_object_iter(node);
+    while (at--)
+        iter = json_object_iter_next(node, iter);
+    json_t *child = json_object_iter_value(iter);
+    if (rand_r(seed) % 3 && (json_is_object(child) || json_is_array(child)))
+        replace_somewhere(child, seed);
+    else
+        json_object_iter_set_new(node, iter, replaced_value(seed));
+}
+
+SQ_TEST(config_survives_values_of_other_types)
+{
+    unsigned seed = 5;
+
+    for (int round = 0; round < 4000; round++) {
+        json_t *root = json_loads(rich, 0, NULL);
+        for (int change = 0; change < 1 + round % 3; change++)
+            replace_somewhere(root, &seed);
+        char *text = json_dumps(root, JSON_COMPACT);
+        survives(text);
+        free(text);
+        json_decref(root);
+    }
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What values options may have. Text (flags, variables) becomes JSON first; one setter per type
  * then checks JSON, so a value is refused in the same words wherever it came from. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,32 +9,15 @@
 #include "base/buf.h"
 #include "base/duration.h"
 #include "base/text.h"
-#include "engine/options.h"
+#include "engine/option_types.h"
 #include "engine/segment.h"
-
-struct texts {
-    char *const *items;
-    size_t count;
-    enum sq_source from;
-};
-
-typedef json_t *text_fn(const struct sq_option *o, const struct texts *in, struct sq_error *err);
-/* *shown: the normalised value, a new reference, or left NULL when `value` is it already. */
-typedef int set_fn(struct sq_config *config, const struct sq_option *o, json_t *value,
-                   json_t **shown, struct sq_error *err);
-typedef void clear_fn(struct sq_config *config, const struct sq_option *o);
-
-static void *field(struct sq_config *config, const struct sq_option *o)
-{
-    return (char *)config + o->offset;
-}
 
 static bool has_field(const struct sq_option *o)
 {
     return o->offset != SQ_OPT_NO_FIELD;
 }
 
-static int refuse(const json_t *value, struct sq_error *err, const char *wanted)
+int sq_value_refuse(const json_t *value, struct sq_error *err, const char *wanted)
 {
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     int rc = sq_error_set(err, SQ_EINVALID, "%.200s is not %s", text ? text : "it", wanted);
@@ -44,15 +26,10 @@ static int refuse(const json_t *value, struct sq_error *err, const char *wanted)
     return rc;
 }
 
-static json_t *refuse_text(const char *text, struct sq_error *err, const char *wanted)
+json_t *sq_value_refuse_text(const char *text, struct sq_error *err, const char *wanted)
 {
     (void)sq_error_set(err, SQ_EINVALID, "'%.200s' is not %s", text, wanted);
     return NULL;
-}
-
-static const char *last(const struct texts *in)
-{
-    return in->items[in->count - 1];
 }
 
 /* JSON strings must be UTF-8; flags and variables need not be. */
@@ -114,7 +91,8 @@ bool sq_json_to_duration(const json_t *value, int64_t *ns)
 
 /* Switches, counts, durations, texts ---------------------------------------------------------- */
 
-static json_t *text_switch(const struct sq_option *o, const struct texts *in, struct sq_error *err)
+static json_t *text_switch(const struct sq_option *o, const struct sq_texts *in,
+                           struct sq_error *err)
 {
     static const char *const yes[] = {"true", "TRUE", "True", "t", "T", "1"}, *const no[] = {
                                                                                   "false", "FALSE",
@@ -125,12 +103,12 @@ static json_t *text_switch(const struct sq_option *o, const struct texts *in, st
     if (in->from == SQ_FROM_ENV && o->offset == offsetof(struct sq_config, no_color))
         return json_true();
     for (size_t i = 0; i < SQ_COUNT(yes); i++) {
-        if (strcmp(last(in), yes[i]) == 0)
+        if (strcmp(sq_texts_last(in), yes[i]) == 0)
             return json_true();
-        if (strcmp(last(in), no[i]) == 0)
+        if (strcmp(sq_texts_last(in), no[i]) == 0)
             return json_false();
     }
-    return refuse_text(last(in), err, "true or false");
+    return sq_value_refuse_text(sq_texts_last(in), err, "true or false");
 }
 
 static int set_switch(struct sq_config *config, const struct sq_option *o, json_t *value,
@@ -138,22 +116,22 @@ static int set_switch(struct sq_config *config, const struct sq_option *o, json_
 {
     (void)shown;
     if (!json_is_boolean(value))
-        return refuse(value, err, "true or false");
+        return sq_value_refuse(value, err, "true or false");
     if (has_field(o))
-        *(bool *)field(config, o) = json_is_true(value);
+        *(bool *)sq_option_field(config, o) = json_is_true(value);
     return 0;
 }
 
 static void clear_switch(struct sq_config *config, const struct sq_option *o)
 {
     if (has_field(o))
-        *(bool *)field(config, o) = false;
+        *(bool *)sq_option_field(config, o) = false;
 }
 
-static json_t *text_last(const struct sq_option *o, const struct texts *in, struct sq_error *err)
+static json_t *text_last(const struct sq_option *o, const struct sq_texts *in, struct sq_error *err)
 {
     (void)o;
-    return text_string(last(in), strlen(last(in)), err);
+    return text_string(sq_texts_last(in), strlen(sq_texts_last(in)), err);
 }
 
 static int set_count(struct sq_config *config, const struct sq_option *o, json_t *value,
@@ -162,25 +140,27 @@ static int set_count(struct sq_config *config, const struct sq_option *o, json_t
     int64_t number;
 
     if (!sq_json_to_int(value, &number))
-        return refuse(value, err, "a whole number");
-    *(int64_t *)field(config, o) = number;
+        return sq_value_refuse(value, err, "a whole number");
+    *(int64_t *)sq_option_field(config, o) = number;
     *shown = json_integer(number);
     return 0;
 }
 
 static void clear_number(struct sq_config *config, const struct sq_option *o)
 {
-    *(int64_t *)field(config, o) = -1;
+    *(int64_t *)sq_option_field(config, o) = -1;
 }
 
-static json_t *text_duration(const struct sq_option *o, const struct texts *in,
+static json_t *text_duration(const struct sq_option *o, const struct sq_texts *in,
                              struct sq_error *err)
 {
     int64_t ns;
 
     (void)o;
-    if (in->from == SQ_FROM_FLAG && sq_duration_parse(last(in), SQ_DURATION_UNITS, &ns) < 0)
-        return refuse_text(last(in), err, "a duration such as 1m30s or 500ms (with unit)");
+    if (in->from == SQ_FROM_FLAG &&
+        sq_duration_parse(sq_texts_last(in), SQ_DURATION_UNITS, &ns) < 0)
+        return sq_value_refuse_text(sq_texts_last(in), err,
+                                    "a duration such as 1m30s or 500ms (with unit)");
     return text_last(o, in, err);
 }
 
@@ -198,20 +178,21 @@ static int set_duration(struct sq_config *config, const struct sq_option *o, jso
     int64_t ns;
 
     if (!sq_json_to_duration(value, &ns))
-        return refuse(value, err, "a duration such as \"1m30s\" or a number of milliseconds");
-    *(int64_t *)field(config, o) = ns;
+        return sq_value_refuse(value, err,
+                               "a duration such as \"1m30s\" or a number of milliseconds");
+    *(int64_t *)sq_option_field(config, o) = ns;
     *shown = duration_shown(ns);
     return 0;
 }
 
-static int set_text(struct sq_config *config, const struct sq_option *o, json_t *value,
-                    json_t **shown, struct sq_error *err)
+int sq_set_text(struct sq_config *config, const struct sq_option *o, json_t *value, json_t **shown,
+                struct sq_error *err)
 {
     (void)shown;
     if (!json_is_string(value))
-        return refuse(value, err, "a string");
+        return sq_value_refuse(value, err, "a string");
     if (has_field(o))
-        *(char **)field(config, o) = sq_xstrdup(json_string_value(value));
+        *(char **)sq_option_field(config, o) = sq_xstrdup(json_string_value(value));
     return 0;
 }
 
@@ -219,11 +200,11 @@ static void clear_text(struct sq_config *config, const struct sq_option *o)
 {
     if (!has_field(o))
         return;
-    free(*(char **)field(config, o));
-    *(char **)field(config, o) = NULL;
+    free(*(char **)sq_option_field(config, o));
+    *(char **)sq_option_field(config, o) = NULL;
 }
 
-static int choice_index(const char *choices, const char *text)
+int sq_value_choice(const char *choices, const char *text)
 {
     size_t len = strlen(text);
     int index = 0;
@@ -240,13 +221,13 @@ static int choice_index(const char *choices, const char *text)
 
 static int find_choice(const struct sq_option *o, const json_t *value, struct sq_error *err)
 {
-    int index = json_is_string(value) ? choice_index(o->choices, json_string_value(value)) : -1;
+    int index = json_is_string(value) ? sq_value_choice(o->choices, json_string_value(value)) : -1;
     char wanted[160];
 
     snprintf(wanted, sizeof wanted, "one of %s", o->choices + (*o->choices == '|'));
     for (char *p = wanted; (p = strchr(p, '|'));)
         *p = ',';
-    return index >= 0 ? index : refuse(value, err, wanted);
+    return index >= 0 ? index : sq_value_refuse(value, err, wanted);
 }
 
 static int set_choice(struct sq_config *config, const struct sq_option *o, json_t *value,
@@ -254,7 +235,7 @@ static int set_choice(struct sq_config *config, const struct sq_option *o, json_
 {
     int rc = find_choice(o, value, err);
 
-    return rc < 0 ? rc : set_text(config, o, value, shown, err);
+    return rc < 0 ? rc : sq_set_text(config, o, value, shown, err);
 }
 
 static int set_summary_mode(struct sq_config *config, const struct sq_option *o, json_t *value,
@@ -289,7 +270,7 @@ static void clear_nothing(struct sq_config *config, const struct sq_option *o)
 
 /* Lists --------------------------------------------------------------------------------------- */
 
-static json_t *text_list(const struct sq_option *o, const struct texts *in, struct sq_error *err)
+static json_t *text_list(const struct sq_option *o, const struct sq_texts *in, struct sq_error *err)
 {
     bool split = (o->traits & SQ_OPT_SPLITS) || in->from == SQ_FROM_ENV;
     json_t *list = json_array();
@@ -307,10 +288,10 @@ static json_t *text_list(const struct sq_option *o, const struct texts *in, stru
     return list;
 }
 
-static int set_list(struct sq_config *config, const struct sq_option *o, json_t *value,
-                    json_t **shown, struct sq_error *err)
+int sq_set_list(struct sq_config *config, const struct sq_option *o, json_t *value, json_t **shown,
+                struct sq_error *err)
 {
-    struct sq_string_list *list = field(config, o);
+    struct sq_string_list *list = sq_option_field(config, o);
     json_t *item;
     size_t i;
 
@@ -321,12 +302,12 @@ static int set_list(struct sq_config *config, const struct sq_option *o, json_t 
         return 0;
     }
     if (!json_is_array(value))
-        return refuse(value, err, "a list of strings");
+        return sq_value_refuse(value, err, "a list of strings");
     list->items = sq_xcalloc(json_array_size(value) + 1, sizeof *list->items);
     json_array_foreach(value, i, item)
     {
         if (!json_is_string(item))
-            return refuse(item, err, "a string");
+            return sq_value_refuse(item, err, "a string");
         list->items[list->count++] = sq_xstrdup(json_string_value(item));
     }
     return 0;
@@ -342,35 +323,11 @@ static void clear_string_list(struct sq_string_list *list)
 
 static void clear_list(struct sq_config *config, const struct sq_option *o)
 {
-    clear_string_list(field(config, o));
+    clear_string_list(sq_option_field(config, o));
 }
 
-static bool is_address(const char *text, int *family)
-{
-    unsigned char bytes[16];
-
-    *family = inet_pton(AF_INET, text, bytes) == 1    ? AF_INET
-              : inet_pton(AF_INET6, text, bytes) == 1 ? AF_INET6
-                                                      : 0;
-    return *family != 0;
-}
-
-static bool is_cidr(const char *text)
-{
-    const char *slash = strchr(text, '/');
-    char address[64], *end;
-    int family;
-
-    if (!slash || slash - text >= (long)sizeof address || slash[1] < '0' || slash[1] > '9')
-        return false;
-    memcpy(address, text, (size_t)(slash - text));
-    address[slash - text] = '\0';
-    long bits = strtol(slash + 1, &end, 10);
-    return is_address(address, &family) && *end == '\0' && bits <= (family == AF_INET ? 32 : 128);
-}
-
-static int check_each(const json_t *list, struct sq_error *err, bool (*good)(const char *),
-                      const char *wanted)
+int sq_value_check_each(const json_t *list, struct sq_error *err, bool (*good)(const char *),
+                        const char *wanted)
 {
     const json_t *item;
     size_t i;
@@ -378,18 +335,9 @@ static int check_each(const json_t *list, struct sq_error *err, bool (*good)(con
     json_array_foreach(list, i, item)
     {
         if (!json_is_string(item) || !good(json_string_value(item)))
-            return refuse(item, err, wanted);
+            return sq_value_refuse(item, err, wanted);
     }
     return 0;
-}
-
-static int set_cidrs(struct sq_config *config, const struct sq_option *o, json_t *value,
-                     json_t **shown, struct sq_error *err)
-{
-    int rc = set_list(config, o, value, shown, err);
-
-    return rc < 0 ? rc
-                  : check_each(value, err, is_cidr, "an address range in CIDR form, 10.0.0.0/8");
 }
 
 /* "avg", "p(99.9)" */
@@ -410,48 +358,12 @@ static bool is_stat(const char *text)
 static int set_stats(struct sq_config *config, const struct sq_option *o, json_t *value,
                      json_t **shown, struct sq_error *err)
 {
-    int rc = set_list(config, o, value, shown, err);
+    int rc = sq_set_list(config, o, value, shown, err);
 
     return rc < 0 ? rc
-                  : check_each(value, err, is_stat,
-                               "a trend statistic: avg, min, med, max, count or p(N), N 0 to 100");
-}
-
-/* The suites of TLS 1.0 to 1.3 that clients in use offer, by their IANA names. */
-static bool is_cipher(const char *text)
-{
-    static const char *const exchanges[] = {"TLS_RSA_WITH_", "TLS_ECDHE_RSA_WITH_",
-                                            "TLS_ECDHE_ECDSA_WITH_", "TLS_DHE_RSA_WITH_", "TLS_"};
-    static const char *const ciphers[] = {
-        "RC4_128_SHA",        "3DES_EDE_CBC_SHA",         "AES_128_CBC_SHA",
-        "AES_256_CBC_SHA",    "AES_128_CBC_SHA256",       "AES_256_CBC_SHA256",
-        "AES_256_CBC_SHA384", "CHACHA20_POLY1305",        "AES_128_CCM",
-        "AES_128_GCM_SHA256", "CHACHA20_POLY1305_SHA256", "AES_256_CCM",
-        "AES_256_GCM_SHA384", "CAMELLIA_128_GCM_SHA256",  "CAMELLIA_256_GCM_SHA384",
-    };
-    static const char *const plain[] = {"AES_128_GCM_SHA256", "AES_256_GCM_SHA384",
-                                        "CHACHA20_POLY1305_SHA256", "AES_128_CCM_SHA256"};
-
-    for (size_t e = 0; e < SQ_COUNT(exchanges); e++) {
-        if (!sq_text_starts(text, exchanges[e]))
-            continue;
-        const char *rest = text + strlen(exchanges[e]);
-        bool tls13 = e + 1 == SQ_COUNT(exchanges);
-        const char *const *list = tls13 ? plain : ciphers;
-        size_t count = tls13 ? SQ_COUNT(plain) : SQ_COUNT(ciphers);
-        for (size_t c = 0; c < count; c++)
-            if (strcmp(rest, list[c]) == 0)
-                return true;
-    }
-    return false;
-}
-
-static int set_ciphers(struct sq_config *config, const struct sq_option *o, json_t *value,
-                       json_t **shown, struct sq_error *err)
-{
-    int rc = set_list(config, o, value, shown, err);
-
-    return rc < 0 ? rc : check_each(value, err, is_cipher, "a cipher suite's IANA name");
+                  : sq_value_check_each(
+                        value, err, is_stat,
+                        "a trend statistic: avg, min, med, max, count or p(N), N 0 to 100");
 }
 
 static const char *const system_tag_names[] = {
@@ -469,11 +381,11 @@ static int set_system_tags(struct sq_config *config, const struct sq_option *o, 
 
     (void)o, (void)shown;
     if (!json_is_array(value))
-        return refuse(value, err, "a list of tag names");
+        return sq_value_refuse(value, err, "a list of tag names");
     json_array_foreach(value, i, item)
     {
         if (!json_is_string(item))
-            return refuse(item, err, "a tag name");
+            return sq_value_refuse(item, err, "a tag name");
         for (size_t t = 0; t < SQ_COUNT(system_tag_names); t++)
             if (strcmp(json_string_value(item), system_tag_names[t]) == 0)
                 config->system_tags |= 1u << t;
@@ -485,41 +397,6 @@ static void clear_system_tags(struct sq_config *config, const struct sq_option *
 {
     (void)o;
     config->system_tags = 0;
-}
-
-static bool is_address_range(struct sq_slice part)
-{
-    char text[128], *dash;
-    int left, right;
-
-    if (part.len == 0 || part.len >= sizeof text)
-        return false;
-    memcpy(text, part.data, part.len);
-    text[part.len] = '\0';
-    if (strchr(text, '/'))
-        return is_cidr(text);
-    if (!(dash = strchr(text, '-')))
-        return is_address(text, &left);
-    *dash = '\0';
-    return is_address(text, &left) && is_address(dash + 1, &right) && left == right;
-}
-
-static int set_addresses(struct sq_config *config, const struct sq_option *o, json_t *value,
-                         json_t **shown, struct sq_error *err)
-{
-    const char *text = json_string_value(value);
-
-    if (!text)
-        return refuse(value, err, "a string");
-    for (const char *p = text; *p || p == text;) {
-        size_t len = strcspn(p, ",");
-        if (!is_address_range(sq_slice_trim(sq_slice(p, len))))
-            return refuse(value, err, "a list of addresses, ranges a-b and CIDRs");
-        if (!p[len])
-            break;
-        p += len + 1;
-    }
-    return set_text(config, o, value, shown, err);
 }
 
 /* Pairs --------------------------------------------------------------------------------------- */
@@ -535,8 +412,8 @@ static bool is_env_name(const char *text, size_t len)
     return len > 0;
 }
 
-static bool add_pair(json_t *pairs, const char *key, size_t key_len, const char *value,
-                     size_t value_len, struct sq_error *err)
+bool sq_value_add_pair(json_t *pairs, const char *key, size_t key_len, const char *value,
+                       size_t value_len, struct sq_error *err)
 {
     char *name = sq_xstrndup(key, key_len);
     json_t *text = text_string(value, value_len, err);
@@ -558,16 +435,17 @@ static bool take_pair(const struct sq_option *o, json_t *pairs, const char *text
     size_t value_len = at ? len - key_len - 1 : 0;
 
     if (is_env && !is_env_name(text, key_len))
-        return refuse_text(text, err, "NAME=VALUE with letters, digits and _ in NAME");
+        return sq_value_refuse_text(text, err, "NAME=VALUE with letters, digits and _ in NAME");
     if (!is_env && (key_len == 0 || value_len == 0)) {
         (void)sq_error_set(err, SQ_EINVALID, "'%.*s' is not a tag in the form name%cvalue",
                            (int)SQ_MIN(len, 200), text, divider);
         return false;
     }
-    return add_pair(pairs, text, key_len, at ? at + 1 : "", value_len, err);
+    return sq_value_add_pair(pairs, text, key_len, at ? at + 1 : "", value_len, err);
 }
 
-static json_t *text_pairs(const struct sq_option *o, const struct texts *in, struct sq_error *err)
+static json_t *text_pairs(const struct sq_option *o, const struct sq_texts *in,
+                          struct sq_error *err)
 {
     bool variable = in->from == SQ_FROM_ENV;
     json_t *pairs = json_object();
@@ -584,21 +462,21 @@ static json_t *text_pairs(const struct sq_option *o, const struct texts *in, str
     return pairs;
 }
 
-static int set_pairs(struct sq_config *config, const struct sq_option *o, json_t *value,
-                     json_t **shown, struct sq_error *err)
+int sq_set_pairs(struct sq_config *config, const struct sq_option *o, json_t *value, json_t **shown,
+                 struct sq_error *err)
 {
-    struct sq_pair_list *list = field(config, o);
+    struct sq_pair_list *list = sq_option_field(config, o);
     const char *key;
     json_t *item;
 
     (void)shown;
     if (!json_is_object(value))
-        return refuse(value, err, "an object of strings");
+        return sq_value_refuse(value, err, "an object of strings");
     list->items = sq_xcalloc(json_object_size(value) + 1, sizeof *list->items);
     json_object_foreach(value, key, item)
     {
         if (!json_is_string(item))
-            return refuse(item, err, "a string");
+            return sq_value_refuse(item, err, "a string");
         list->items[list->count++] =
             (struct sq_key_value){sq_xstrdup(key), sq_xstrdup(json_string_value(item))};
     }
@@ -607,7 +485,7 @@ static int set_pairs(struct sq_config *config, const struct sq_option *o, json_t
 
 static void clear_pairs(struct sq_config *config, const struct sq_option *o)
 {
-    struct sq_pair_list *list = field(config, o);
+    struct sq_pair_list *list = sq_option_field(config, o);
 
     for (size_t i = 0; i < list->count; i++) {
         free(list->items[i].key);
@@ -615,57 +493,6 @@ static void clear_pairs(struct sq_config *config, const struct sq_option *o)
     }
     free(list->items);
     *list = (struct sq_pair_list){0};
-}
-
-static bool is_port(const char *text)
-{
-    char *end;
-    long port = strtol(text, &end, 10);
-
-    return *text >= '0' && *text <= '9' && *end == '\0' && port > 0 && port < 65536;
-}
-
-/* "1.2.3.4", "1.2.3.4:80", "::1", "[::1]", "[::1]:80" */
-static bool is_target(const char *text)
-{
-    char copy[80];
-    int family;
-
-    if (is_address(text, &family))
-        return true;
-    if (strlen(text) >= sizeof copy)
-        return false;
-    strcpy(copy, text);
-    char *close = strrchr(copy, ']'), *colon = strrchr(copy, ':');
-    if (*copy == '[' && close) {
-        *close = '\0';
-        return is_address(copy + 1, &family) && family == AF_INET6 &&
-               (close[1] == '\0' || (close[1] == ':' && is_port(close + 2)));
-    }
-    if (!colon || !is_port(colon + 1))
-        return false;
-    *colon = '\0';
-    return is_address(copy, &family) && family == AF_INET;
-}
-
-static int set_hosts(struct sq_config *config, const struct sq_option *o, json_t *value,
-                     json_t **shown, struct sq_error *err)
-{
-    const char *key;
-    json_t *item;
-    int rc = set_pairs(config, o, value, shown, err);
-
-    if (rc < 0)
-        return rc;
-    json_object_foreach(value, key, item)
-    {
-        if (*key == '\0' || (strchr(key + 1, '*') != NULL) || (*key == '*' && key[1] != '.'))
-            return sq_error_set(err, SQ_EINVALID,
-                                "'%.200s' is not a host name, optionally led by *.", key);
-        if (!is_target(json_string_value(item)))
-            return refuse(item, err, "an IP address, optionally with a port");
-    }
-    return 0;
 }
 
 /* Stages, scenarios, thresholds --------------------------------------------------------------- */
@@ -678,19 +505,20 @@ static json_t *one_stage(const char *text, size_t len, enum sq_source from, stru
     snprintf(copy, sizeof copy, "%.*s", (int)SQ_MIN(len, sizeof copy - 1), text);
     colon = strchr(copy, ':');
     if (!colon || len >= sizeof copy)
-        return refuse_text(copy, err, "a stage in the form duration:target, e.g. 30s:10");
+        return sq_value_refuse_text(copy, err, "a stage in the form duration:target, e.g. 30s:10");
     *colon = '\0';
     if (sq_duration_parse(copy, from == SQ_FROM_FLAG ? SQ_DURATION_UNITS : SQ_DURATION_OPTION,
                           &ns) < 0)
-        return refuse_text(copy, err, "a stage's duration such as 30s (with unit)");
+        return sq_value_refuse_text(copy, err, "a stage's duration such as 30s (with unit)");
     errno = 0;
     long long target = strtoll(colon + 1, &end, 10);
     if (errno || end == colon + 1 || *end)
-        return refuse_text(colon + 1, err, "a stage's target, a whole number");
+        return sq_value_refuse_text(colon + 1, err, "a stage's target, a whole number");
     return json_pack("{s:o, s:I}", "duration", duration_shown(ns), "target", (json_int_t)target);
 }
 
-static json_t *text_stages(const struct sq_option *o, const struct texts *in, struct sq_error *err)
+static json_t *text_stages(const struct sq_option *o, const struct sq_texts *in,
+                           struct sq_error *err)
 {
     json_t *list = json_array();
 
@@ -718,15 +546,15 @@ static int read_stage(const json_t *value, struct sq_stage *stage, json_t *shown
     json_array_append_new(shown, row);
     *stage = (struct sq_stage){INT64_MIN, INT64_MIN};
     if (!json_is_object(value))
-        return refuse(value, err, "a stage {duration, target}");
+        return sq_value_refuse(value, err, "a stage {duration, target}");
     if (duration && !json_is_null(duration)) {
         if (!sq_json_to_duration(duration, &stage->duration_ns))
-            return refuse(duration, err, "a stage's duration");
+            return sq_value_refuse(duration, err, "a stage's duration");
         json_object_set_new(row, "duration", duration_shown(stage->duration_ns));
     }
     if (target && !json_is_null(target)) {
         if (!sq_json_to_int(target, &stage->target))
-            return refuse(target, err, "a stage's target, a whole number");
+            return sq_value_refuse(target, err, "a stage's target, a whole number");
         json_object_set_new(row, "target", json_integer(stage->target));
     }
     return 0;
@@ -740,7 +568,7 @@ static int set_stages(struct sq_config *config, const struct sq_option *o, json_
 
     (void)o;
     if (!json_is_array(value))
-        return refuse(value, err, "a list of stages {duration, target}");
+        return sq_value_refuse(value, err, "a list of stages {duration, target}");
     *shown = json_array();
     config->stages_set = true;
     config->stages = sq_xcalloc(json_array_size(value) + 1, sizeof *config->stages);
@@ -772,7 +600,7 @@ static int set_scenarios(struct sq_config *config, const struct sq_option *o, js
 
     (void)o;
     if (!json_is_object(value))
-        return refuse(value, err, "an object of scenarios");
+        return sq_value_refuse(value, err, "an object of scenarios");
     *shown = json_object();
     json_object_foreach(value, name, item)
     {
@@ -817,13 +645,14 @@ static int read_threshold_object(const json_t *value, struct sq_threshold_source
                  *delay = get_nocase(value, "delayAbortEval");
 
     if (!json_is_string(expression))
-        return refuse(value, err, "a threshold: it needs an expression under \"threshold\"");
+        return sq_value_refuse(value, err,
+                               "a threshold: it needs an expression under \"threshold\"");
     out->expression = sq_xstrdup(json_string_value(expression));
     if (abort_on_fail && !json_is_null(abort_on_fail) && !json_is_boolean(abort_on_fail))
-        return refuse(abort_on_fail, err, "true or false (abortOnFail)");
+        return sq_value_refuse(abort_on_fail, err, "true or false (abortOnFail)");
     out->abort_on_fail = json_is_true(abort_on_fail);
     if (delay && !json_is_null(delay) && !sq_json_to_duration(delay, &out->delay_abort_eval_ns))
-        return refuse(delay, err, "a duration (delayAbortEval)");
+        return sq_value_refuse(delay, err, "a duration (delayAbortEval)");
     return 0;
 }
 
@@ -844,7 +673,7 @@ static int read_thresholds(struct sq_config *config, const char *metric, const j
     int rc;
 
     if (!json_is_array(list) && !json_is_null(list)) {
-        rc = refuse(list, err, "a list of thresholds, such as ['p(95)<200']");
+        rc = sq_value_refuse(list, err, "a list of thresholds, such as ['p(95)<200']");
         sq_error_prefix(err, "%.200s", metric);
         return rc;
     }
@@ -857,8 +686,9 @@ static int read_thresholds(struct sq_config *config, const char *metric, const j
             t->expression = sq_xstrdup(json_string_value(item));
             continue;
         }
-        rc = json_is_object(item) ? read_threshold_object(item, t, err)
-                                  : refuse(item, err, "a threshold, a string or an object");
+        rc = json_is_object(item)
+                 ? read_threshold_object(item, t, err)
+                 : sq_value_refuse(item, err, "a threshold, a string or an object");
         if (rc < 0) {
             sq_error_prefix(err, "%.200s", metric);
             return rc;
@@ -875,7 +705,7 @@ static int set_thresholds(struct sq_config *config, const struct sq_option *o, j
 
     (void)o, (void)shown;
     if (!json_is_object(value))
-        return refuse(value, err, "an object of lists of thresholds");
+        return sq_value_refuse(value, err, "an object of lists of thresholds");
     json_object_foreach(value, metric, list)
     {
         int rc = read_thresholds(config, metric, list, err);
@@ -897,241 +727,13 @@ static void clear_thresholds(struct sq_config *config, const struct sq_option *o
     config->thresholds_count = 0;
 }
 
-/* TLS, DNS, segments -------------------------------------------------------------------------- */
-
-static int set_tls_version_text(const json_t *value, char **out, struct sq_error *err)
-{
-    static const char choices[] = "|ssl3.0|tls1.0|tls1.1|tls1.2|tls1.3";
-
-    if (!value || json_is_null(value))
-        return 0;
-    if (!json_is_string(value) || choice_index(choices, json_string_value(value)) < 0)
-        return refuse(value, err, "one of ssl3.0, tls1.0, tls1.1, tls1.2, tls1.3");
-    if (*json_string_value(value))
-        *out = sq_xstrdup(json_string_value(value));
-    return 0;
-}
-
-static int set_tls_version(struct sq_config *config, const struct sq_option *o, json_t *value,
-                           json_t **shown, struct sq_error *err)
-{
-    const json_t *min = value, *max = value;
-    int rc;
-
-    (void)o;
-    if (json_is_object(value)) {
-        min = json_object_get(value, "min");
-        max = json_object_get(value, "max");
-    }
-    if ((rc = set_tls_version_text(min, &config->tls_version_min, err)) < 0 ||
-        (rc = set_tls_version_text(max, &config->tls_version_max, err)) < 0)
-        return rc;
-    if (config->tls_version_min && config->tls_version_max &&
-        strcmp(config->tls_version_min, config->tls_version_max) > 0)
-        return refuse(value, err, "a range: min is above max");
-    *shown = json_pack("{s:s, s:s}", "min", config->tls_version_min ? config->tls_version_min : "",
-                       "max", config->tls_version_max ? config->tls_version_max : "");
-    return 0;
-}
-
-static void clear_tls_version(struct sq_config *config, const struct sq_option *o)
-{
-    (void)o;
-    free(config->tls_version_min);
-    free(config->tls_version_max);
-    config->tls_version_min = config->tls_version_max = NULL;
-}
-
-static int take_text(const json_t *object, const char *key, char **out, struct sq_error *err)
-{
-    const json_t *value = json_object_get(object, key);
-
-    if (!value || json_is_null(value))
-        return 0;
-    if (!json_is_string(value))
-        return sq_error_set(err, SQ_EINVALID, "'%s' is not a string", key);
-    *out = sq_xstrdup(json_string_value(value));
-    return 0;
-}
-
-static int read_client_cert(const json_t *value, struct sq_client_cert_source *out,
-                            struct sq_error *err)
-{
-    const json_t *domains = json_object_get(value, "domains"), *item;
-    size_t i;
-    int rc;
-
-    if (!json_is_object(value))
-        return sq_error_set(err, SQ_EINVALID, "an entry is not an object {cert, key}");
-    if ((rc = take_text(value, "cert", &out->cert, err)) < 0 ||
-        (rc = take_text(value, "key", &out->key, err)) < 0 ||
-        (rc = take_text(value, "password", &out->password, err)) < 0)
-        return rc;
-    if (!out->cert || !out->key)
-        return sq_error_set(err, SQ_EINVALID, "an entry needs 'cert' and 'key', PEM text");
-    if (!domains || json_is_null(domains))
-        return 0;
-    if (!json_is_array(domains))
-        return refuse(domains, err, "a list of domains");
-    out->domains = sq_xcalloc(json_array_size(domains) + 1, sizeof *out->domains);
-    json_array_foreach(domains, i, item)
-    {
-        if (!json_is_string(item))
-            return refuse(item, err, "a domain");
-        out->domains[i] = sq_xstrdup(json_string_value(item));
-    }
-    return 0;
-}
-
-static int set_tls_auth(struct sq_config *config, const struct sq_option *o, json_t *value,
-                        json_t **shown, struct sq_error *err)
-{
-    json_t *item;
-    size_t i;
-
-    (void)o, (void)shown;
-    if (!json_is_array(value))
-        return sq_error_set(err, SQ_EINVALID, "not a list of {cert, key}");
-    config->tls_auth = sq_xcalloc(json_array_size(value) + 1, sizeof *config->tls_auth);
-    json_array_foreach(value, i, item)
-    {
-        int rc = read_client_cert(item, &config->tls_auth[config->tls_auth_count++], err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
-static void clear_tls_auth(struct sq_config *config, const struct sq_option *o)
-{
-    (void)o;
-    for (size_t i = 0; i < config->tls_auth_count; i++) {
-        struct sq_client_cert_source *c = &config->tls_auth[i];
-        for (char **domain = c->domains; domain && *domain; domain++)
-            free(*domain);
-        free(c->domains);
-        free(c->cert);
-        free(c->key);
-        free(c->password);
-    }
-    free(config->tls_auth);
-    config->tls_auth = NULL;
-    config->tls_auth_count = 0;
-}
-
-static json_t *dns_from_text(const char *text, struct sq_error *err)
-{
-    json_t *rules = json_object();
-
-    for (const char *p = text; *p;) {
-        size_t len = strcspn(p, ",");
-        const char *equals = memchr(p, '=', len);
-        size_t key_len = equals ? (size_t)(equals - p) : 0;
-        if (!equals || !add_pair(rules, p, key_len, equals + 1, len - key_len - 1, err)) {
-            json_decref(rules);
-            return refuse_text(text, err, "DNS rules such as ttl=5m,select=random");
-        }
-        p += len + (p[len] == ',');
-    }
-    return rules;
-}
-
-static json_t *text_dns(const struct sq_option *o, const struct texts *in, struct sq_error *err)
-{
-    (void)o;
-    return dns_from_text(last(in), err);
-}
-
-static bool is_dns_ttl(const json_t *value)
-{
-    int64_t ns;
-
-    if (json_is_string(value) && (strcmp(json_string_value(value), "inf") == 0 ||
-                                  strcmp(json_string_value(value), "0") == 0))
-        return true;
-    return sq_json_to_duration(value, &ns) && ns >= 0;
-}
-
-static void replace_text(char **to, const json_t *value)
-{
-    char number[32];
-
-    free(*to);
-    snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
-    *to = sq_xstrdup(json_is_string(value) ? json_string_value(value) : number);
-}
-
-static json_t *text_or_null(const char *text)
-{
-    return text ? json_string(text) : json_null();
-}
-
-/* The three rules are independent: a level replaces only those that it names (ENG-70). */
-static int set_dns_rules(struct sq_config *config, const json_t *rules, struct sq_error *err)
-{
-    static const char selects[] = "first|random|roundRobin",
-                      policies[] = "preferIPv4|preferIPv6|onlyIPv4|onlyIPv6|any";
-    const char *key;
-    json_t *item;
-
-    json_object_foreach((json_t *)rules, key, item)
-    {
-        const char *text = json_string_value(item);
-        if (json_is_null(item))
-            continue;
-        if (strcmp(key, "ttl") == 0) {
-            if (!is_dns_ttl(item))
-                return refuse(item, err, "a DNS ttl: inf, 0 or a duration");
-            replace_text(&config->dns_ttl, item);
-        } else if (strcmp(key, "select") == 0) {
-            if (!text || choice_index(selects, text) < 0)
-                return refuse(item, err, "a DNS select: first, random or roundRobin");
-            replace_text(&config->dns_select, item);
-        } else if (strcmp(key, "policy") == 0) {
-            if (!text || choice_index(policies, text) < 0)
-                return refuse(item, err,
-                              "a DNS policy: preferIPv4, preferIPv6, onlyIPv4, onlyIPv6 or any");
-            replace_text(&config->dns_policy, item);
-        } else {
-            return sq_error_set(err, SQ_EINVALID, "'%.100s' is not ttl, select or policy", key);
-        }
-    }
-    return 0;
-}
-
-static int set_dns(struct sq_config *config, const struct sq_option *o, json_t *value,
-                   json_t **shown, struct sq_error *err)
-{
-    json_t *rules =
-        json_is_string(value) ? dns_from_text(json_string_value(value), err) : json_incref(value);
-    int rc;
-
-    (void)o;
-    if (!rules)
-        return SQ_EINVALID;
-    rc = json_is_object(rules) ? set_dns_rules(config, rules, err)
-                               : refuse(rules, err, "an object {ttl, select, policy}");
-    json_decref(rules);
-    *shown =
-        json_pack("{s:o, s:o, s:o}", "ttl", text_or_null(config->dns_ttl), "select",
-                  text_or_null(config->dns_select), "policy", text_or_null(config->dns_policy));
-    return rc;
-}
-
-static void clear_dns(struct sq_config *config, const struct sq_option *o)
-{
-    (void)o;
-    free(config->dns_ttl);
-    free(config->dns_select);
-    free(config->dns_policy);
-    config->dns_ttl = config->dns_select = config->dns_policy = NULL;
-}
+/* Segments ------------------------------------------------------------------------------------ */
 
 static int set_segment(struct sq_config *config, const struct sq_option *o, json_t *value,
                        json_t **shown, struct sq_error *err)
 {
     const char *text = json_string_value(value);
-    int rc = set_text(config, o, value, shown, err);
+    int rc = sq_set_text(config, o, value, shown, err);
 
     if (rc < 0 || !*text)
         return rc;
@@ -1141,30 +743,30 @@ static int set_segment(struct sq_config *config, const struct sq_option *o, json
 /* --------------------------------------------------------------------------------------------- */
 
 static const struct {
-    text_fn *text; /* NULL: only JSON can say it */
-    set_fn *set;
-    clear_fn *clear;
+    sq_text_fn *text; /* NULL: only JSON can say it */
+    sq_set_fn *set;
+    sq_clear_fn *clear;
 } types[] = {
     [SQ_OPT_SWITCH] = {text_switch, set_switch, clear_switch},
     [SQ_OPT_COUNT] = {text_last, set_count, clear_number},
     [SQ_OPT_DURATION] = {text_duration, set_duration, clear_number},
-    [SQ_OPT_TEXT] = {text_last, set_text, clear_text},
+    [SQ_OPT_TEXT] = {text_last, sq_set_text, clear_text},
     [SQ_OPT_CHOICE] = {text_last, set_choice, clear_text},
     [SQ_OPT_SUMMARY_MODE] = {text_last, set_summary_mode, clear_summary_mode},
-    [SQ_OPT_LIST] = {text_list, set_list, clear_list},
-    [SQ_OPT_CIDRS] = {text_list, set_cidrs, clear_list},
-    [SQ_OPT_ADDRESSES] = {text_last, set_addresses, clear_text},
+    [SQ_OPT_LIST] = {text_list, sq_set_list, clear_list},
+    [SQ_OPT_CIDRS] = {text_list, sq_set_cidrs, clear_list},
+    [SQ_OPT_ADDRESSES] = {text_last, sq_set_addresses, clear_text},
     [SQ_OPT_STATS] = {text_list, set_stats, clear_list},
-    [SQ_OPT_CIPHERS] = {NULL, set_ciphers, clear_list},
+    [SQ_OPT_CIPHERS] = {NULL, sq_set_ciphers, clear_list},
     [SQ_OPT_SYSTEM_TAGS] = {text_list, set_system_tags, clear_system_tags},
-    [SQ_OPT_PAIRS] = {text_pairs, set_pairs, clear_pairs},
-    [SQ_OPT_HOSTS] = {NULL, set_hosts, clear_pairs},
+    [SQ_OPT_PAIRS] = {text_pairs, sq_set_pairs, clear_pairs},
+    [SQ_OPT_HOSTS] = {NULL, sq_set_hosts, clear_pairs},
     [SQ_OPT_STAGES] = {text_stages, set_stages, clear_stages},
     [SQ_OPT_SCENARIOS] = {NULL, set_scenarios, clear_scenarios},
     [SQ_OPT_THRESHOLDS] = {NULL, set_thresholds, clear_thresholds},
-    [SQ_OPT_TLS_VERSION] = {NULL, set_tls_version, clear_tls_version},
-    [SQ_OPT_TLS_AUTH] = {NULL, set_tls_auth, clear_tls_auth},
-    [SQ_OPT_DNS] = {text_dns, set_dns, clear_dns},
+    [SQ_OPT_TLS_VERSION] = {NULL, sq_set_tls_version, sq_clear_tls_version},
+    [SQ_OPT_TLS_AUTH] = {NULL, sq_set_tls_auth, sq_clear_tls_auth},
+    [SQ_OPT_DNS] = {sq_text_dns, sq_set_dns, sq_clear_dns},
     [SQ_OPT_SEGMENT] = {text_last, set_segment, clear_text},
     [SQ_OPT_SEQUENCE] = {text_last, set_segment, clear_text},
     [SQ_OPT_ANY] = {NULL, set_any, clear_nothing},
@@ -1174,7 +776,7 @@ json_t *sq_option_text_to_json(const struct sq_option *o, char *const *texts, si
                                enum sq_source from, struct sq_error *err)
 {
     sq_assert(types[o->type].text && count);
-    return types[o->type].text(o, &(struct texts){texts, count, from}, err);
+    return types[o->type].text(o, &(struct sq_texts){texts, count, from}, err);
 }
 
 void sq_option_clear(struct sq_config *config, const struct sq_option *o)

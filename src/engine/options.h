@@ -115,6 +115,19 @@ bool sq_json_to_int(const json_t *value, int64_t *out);
 /* Duration out of a JSON number (ms) or string (ENG-80). */
 bool sq_json_to_duration(const json_t *value, int64_t *ns);
 
+/* config.c */
+enum { SQ_CONFIG_EXIT_BAD = 104, SQ_CONFIG_EXIT_OTHER = 255 };
+/* Notes the exit code and returns rc. */
+int sq_config_fail(struct sq_config *config, int exit_code, int rc);
+bool sq_config_is_set(const struct sq_config *config, size_t offset);
+/* ENG-71: what lower levels said about execution is dropped; `level` speaks now. */
+void sq_config_drop_execution(struct sq_config *config, const char *level);
+/* sq_option_set, remembering tags by level (ENG-73). */
+SQ_MUST_USE int sq_config_apply(struct sq_config *config, const struct sq_option *o, json_t *value,
+                                enum sq_source from, struct sq_error *err);
+/* SQUALL_X, else K6_X; an empty variable counts as not set. *prefix says which was found. */
+const char *sq_option_variable(char *const *list, const struct sq_option *o, const char **prefix);
+
 /* scenario.c. Problems are appended to the buffers as "what; ": `wrong` for shapes and names
  * (unknown key, wrong type), `bad` for values. Either may be NULL. *out is always freeable. */
 struct sq_buf;

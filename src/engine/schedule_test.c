@@ -3,8 +3,10 @@
  * cases (EC-...) are the specification's. */
 #include "engine/schedule.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/test.h"
 #include "engine/segment.h"
 
@@ -199,6 +201,8 @@ static void run_until(struct fake *f, int64_t until_ns)
 static void fake_start(struct fake *f, const struct sq_scenario *s,
                        int64_t (*length)(size_t, uint64_t))
 {
+    if (sq_log_options_now().to == stderr)
+        sq_log_configure(&(struct sq_log_options){.to = NULL});
     *f = (struct fake){.scenario = s, .length = length, .vus = s->pre_allocated_vus};
     f->schedule = sq_schedule_new(s, 1, &runner, f);
 }
@@ -313,9 +317,19 @@ static const struct sq_scenario ten_a_second = {.name = (char *)"a",
 
 SQ_TEST(schedule_constant_arrival_rate_EC_39)
 {
+    struct sq_log_options before = sq_log_options_now(), to_file = {.to = tmpfile()};
     struct fake f;
+    char line[512];
+    int warnings = 0;
 
+    sq_log_configure(&to_file);
     fake_run(&f, &ten_a_second, takes_550ms);
+    sq_log_configure(&before);
+    rewind(to_file.to);
+    while (fgets(line, sizeof line, to_file.to))
+        warnings += strstr(line, "maxVUs") != NULL;
+    fclose(to_file.to);
+    SQ_CHECK_EQ(warnings, 1);
     SQ_CHECK(f.complete == 11 || f.complete == 12, "%d", f.complete);
     SQ_CHECK_EQ(f.dropped, 10);
     SQ_CHECK_EQ(f.vus, 3);
@@ -689,4 +703,132 @@ SQ_TEST(plan_of_a_huge_ramp_is_cheap)
 
     SQ_CHECK_EQ(sq_scenarios_vus_planned(&s, 1), 100000000);
     SQ_CHECK_EQ(sq_scenario_length_max_ns(&s), 1230 * S);
+}
+
+static int64_t takes_anything(size_t slot, uint64_t number)
+{
+    return (int64_t)((slot * 7919 + number * 104729) % 900 + 1) * MS;
+}
+
+static struct sq_scenario random_scenario(unsigned *seed, struct sq_stage *stages)
+{
+    struct sq_scenario s = {.name = (char *)"a", .time_unit_ns = S, .stages = stages};
+
+    s.executor = (enum sq_executor)(rand_r(seed) % 6);
+    s.start_ns = rand_r(seed) % 3 * S;
+    s.duration_ns = (1000 + rand_r(seed) % 4000) * MS;
+    s.graceful_stop_ns = rand_r(seed) % 3 * 300 * MS;
+    s.graceful_ramp_down_ns = rand_r(seed) % 3 * 200 * MS;
+    s.vus = 1 + rand_r(seed) % 10;
+    s.iterations = s.vus + rand_r(seed) % 100;
+    s.rate = 1 + rand_r(seed) % 30;
+    s.pre_allocated_vus = rand_r(seed) % 4;
+    s.max_vus = s.pre_allocated_vus + rand_r(seed) % 9;
+    if (s.executor != SQ_EXEC_RAMPING_VUS && s.executor != SQ_EXEC_RAMPING_ARRIVAL_RATE)
+        return s;
+    s.stages_count = 1 + (size_t)rand_r(seed) % 6;
+    for (size_t i = 0; i < s.stages_count; i++)
+        stages[i] = (struct sq_stage){rand_r(seed) % 4 * 400 * MS, rand_r(seed) % 12};
+    return s;
+}
+
+static uint64_t ticks_of(const struct sq_scenario *s, int64_t length_ns)
+{
+    double area = 0, from = s->rate;
+
+    if (s->executor == SQ_EXEC_CONSTANT_ARRIVAL_RATE)
+        return (uint64_t)((length_ns - (s->graceful_stop_ns == 0)) / (int64_t)(S / s->rate)) + 1;
+    for (size_t i = 0; i < s->stages_count; i++) {
+        area += (double)s->stages[i].duration_ns / 1e9 * (from + (double)s->stages[i].target) / 2;
+        from = (double)s->stages[i].target;
+    }
+    return (uint64_t)(area + 1e-9);
+}
+
+SQ_TEST(schedule_keeps_its_promises_for_any_scenario)
+{
+    unsigned seed = 3;
+
+    for (int round = 0; round < 1500; round++) {
+        struct sq_stage stages[8];
+        struct sq_scenario s = random_scenario(&seed, stages);
+        int64_t length = s.duration_ns, planned = sq_scenarios_vus_max(&s, 1), most = 0;
+        struct fake f;
+        if (s.stages_count) {
+            length = 0;
+            for (size_t i = 0; i < s.stages_count; i++)
+                length += stages[i].duration_ns;
+        }
+        fake_run(&f, &s, takes_anything);
+        SQ_CHECK(f.ended_ns <= s.start_ns + sq_scenario_length_max_ns(&s) ||
+                     f.ended_ns <= s.start_ns + length,
+                 "round %d: %d ms", round, (int)(f.ended_ns / MS));
+        SQ_CHECK_EQ(f.complete + f.interrupted, f.starts_count, "round %d", round);
+        for (int i = 0; i < f.starts_count; i++)
+            SQ_CHECK(f.starts[i] >= s.start_ns && f.starts[i] <= s.start_ns + length, "round %d",
+                     round);
+        if (s.executor == SQ_EXEC_SHARED_ITERATIONS)
+            SQ_CHECK_EQ((int64_t)f.dropped + f.starts_count, s.iterations, "round %d", round);
+        if (s.executor == SQ_EXEC_PER_VU_ITERATIONS && f.starts_count < LOG)
+            SQ_CHECK_EQ((int64_t)f.dropped + f.starts_count, s.iterations * s.vus, "round %d",
+                        round);
+        if (s.executor >= SQ_EXEC_CONSTANT_ARRIVAL_RATE) {
+            int64_t off = (int64_t)f.dropped + f.starts_count - (int64_t)ticks_of(&s, length);
+            SQ_CHECK(off == 0 || (off == -1 && s.graceful_stop_ns == 0), "round %d: %d", round,
+                     (int)off);
+            SQ_CHECK(f.vus <= s.max_vus, "round %d", round);
+        }
+        for (size_t i = 0; i < s.stages_count && s.executor == SQ_EXEC_RAMPING_VUS; i++)
+            most = SQ_MAX(most, SQ_MAX(s.vus, stages[i].target));
+        if (s.executor == SQ_EXEC_RAMPING_VUS)
+            SQ_CHECK(planned <= most, "round %d", round);
+    }
+}
+
+enum { THREADS = 4, TAKES = 20000 };
+
+struct taker {
+    struct sq_gate *gate;
+    uint8_t *seen;
+    uint64_t taken;
+};
+
+static void *take_all(void *arg)
+{
+    struct taker *t = arg;
+    uint64_t number;
+
+    while (sq_gate_take(t->gate, &t->taken, 5, &number))
+        t->seen[number]++;
+    return NULL;
+}
+
+SQ_TEST(gate_deals_each_number_once_to_many_threads)
+{
+    struct sq_gate gate = {.end_ns = 10, .total = TAKES};
+    uint8_t *seen = sq_xcalloc(TAKES, 1);
+    struct taker takers[THREADS];
+    pthread_t threads[THREADS];
+    uint64_t sum = 0, number;
+
+    for (int i = 0; i < THREADS; i++) {
+        takers[i] = (struct taker){&gate, seen, 0};
+        SQ_CHECK_EQ(pthread_create(&threads[i], NULL, take_all, &takers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        sum += takers[i].taken;
+    }
+    SQ_CHECK_EQ(sum, TAKES);
+    for (int i = 0; i < TAKES; i++)
+        SQ_CHECK_EQ(seen[i], 1, "number %d", i);
+    free(seen);
+
+    struct sq_gate own = {.end_ns = 10, .per_slot = 2};
+    uint64_t taken = 0;
+    SQ_CHECK(sq_gate_take(&own, &taken, 9, &number) && number == 0);
+    SQ_CHECK(!sq_gate_take(&own, &taken, 10, &number));
+    SQ_CHECK(sq_gate_take(&own, &taken, 0, &number) && number == 1);
+    SQ_CHECK(!sq_gate_take(&own, &taken, 0, &number));
+    SQ_CHECK_EQ(taken, 2);
 }

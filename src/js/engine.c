@@ -492,19 +492,27 @@ void sq_js_native_stack(JSContext *ctx, size_t bytes)
     rt->stack_limit = bytes ? rt->stack_top - bytes : 0;
 }
 
-bool sq_js_module_exports_function(JSContext *ctx, JSValueConst module)
+void sq_js_module_each_function(JSContext *ctx, JSValueConst module,
+                                void (*fn)(void *user, const char *name), void *user)
 {
-    JSModuleDef *m = JS_VALUE_GET_PTR(module);
-    bool found = m->star_export_entries_count > 0;
+    JSValue names = JS_GetModuleNamespace(ctx, JS_VALUE_GET_PTR(module));
+    JSPropertyEnum *keys = NULL;
+    uint32_t count = 0;
 
-    for (int i = 0; i < m->export_entries_count && !found; i++) {
-        const char *name = JS_AtomToCString(ctx, m->export_entries[i].export_name);
-        JSValue value = name ? sq_js_module_export(ctx, module, name) : JS_UNDEFINED;
-        found = JS_IsFunction(ctx, value);
-        JS_FreeValue(ctx, value);
+    if (JS_IsException(names) ||
+        JS_GetOwnPropertyNames(ctx, &keys, &count, names, JS_GPN_STRING_MASK) < 0)
+        JS_FreeValue(ctx, JS_GetException(ctx));
+    for (uint32_t i = 0; i < count; i++) {
+        JSValue value = JS_GetProperty(ctx, names, keys[i].atom);
+        const char *name = JS_AtomToCString(ctx, keys[i].atom);
+        if (JS_IsFunction(ctx, value) && name)
+            fn(user, name);
         JS_FreeCString(ctx, name);
+        JS_FreeValue(ctx, value);
+        JS_FreeAtom(ctx, keys[i].atom);
     }
-    return found;
+    js_free(ctx, keys);
+    JS_FreeValue(ctx, names);
 }
 
 /* ---- have builtins been changed? ---- */

@@ -30,10 +30,11 @@ struct sq_js_bundle {
     size_t modules_count;
     struct sq_js_file *files;
     size_t files_count;
-    struct sq_pair_list env; /* borrowed strings */
-    char *options_json;      /* consolidated; exported `options` of later instances */
-    char *setup_data;        /* JSON text, NULL: undefined */
-    FILE *console;           /* --console-output; NULL: the log */
+    struct sq_string_list exports; /* names of exported functions */
+    struct sq_pair_list env;       /* borrowed strings */
+    char *options_json;            /* consolidated; exported `options` of later instances */
+    char *setup_data;              /* JSON text, NULL: undefined */
+    FILE *console;                 /* --console-output; NULL: the log */
     const char *user_agent;
     size_t cell_vus_max;
     bool load_pass;

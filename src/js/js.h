@@ -73,7 +73,9 @@ int sq_js_module_tolerate_missing(JSContext *ctx, JSValueConst root,
 
 /* The value a linked and evaluated module exports under `name`: undefined when there is none. */
 JSValue sq_js_module_export(JSContext *ctx, JSValueConst module, const char *name);
-bool sq_js_module_exports_function(JSContext *ctx, JSValueConst module);
+/* Calls fn with the name of each exported function. */
+void sq_js_module_each_function(JSContext *ctx, JSValueConst module,
+                                void (*fn)(void *user, const char *name), void *user);
 /* File name of the module whose top-level code is being evaluated: the outermost frame's. Owned:
  * JS_FreeCString. NULL when no script runs. */
 const char *sq_js_outermost_module(JSContext *ctx);

@@ -43,6 +43,9 @@ void sq_js_bundle_free(struct sq_js_bundle *bundle)
         sq_buf_deinit(&bundle->files[i].bytes);
     }
     free(bundle->files);
+    for (size_t i = 0; i < bundle->exports.count; i++)
+        free(bundle->exports.items[i]);
+    free(bundle->exports.items);
     free(bundle->options_json);
     free(bundle->setup_data);
     free(bundle);
@@ -139,6 +142,24 @@ bool sq_js_exports(struct sq_run *run, const char *name)
     return callable;
 }
 
+static void add_export(void *user, const char *name)
+{
+    struct sq_string_list *list = user;
+
+    list->items = sq_xrealloc(list->items, (list->count + 1) * sizeof(char *));
+    list->items[list->count++] = sq_xstrdup(name);
+}
+
+void sq_js_list_exports(struct sq_run *run, struct sq_string_list *out)
+{
+    struct sq_js_instance *self = load_vu(run)->script;
+    struct sq_js_bundle *bundle = run->script;
+
+    if (!bundle->exports.count)
+        sq_js_module_each_function(self->cell->ctx, self->module, add_export, &bundle->exports);
+    *out = bundle->exports;
+}
+
 static bool exports_other(struct sq_run *run, const char *name)
 {
     struct sq_js_instance *self = load_vu(run)->script;
@@ -152,11 +173,12 @@ static bool exports_other(struct sq_run *run, const char *name)
 
 int sq_js_check_exports(struct sq_run *run, int *exit_code, struct sq_error *err)
 {
-    struct sq_js_instance *self = load_vu(run)->script;
     static const char *const life_cycle[] = {"setup", "teardown"};
 
     *exit_code = SQ_EXIT_OTHER;
-    if (!sq_js_module_exports_function(self->cell->ctx, self->module))
+    struct sq_string_list exports;
+    sq_js_list_exports(run, &exports);
+    if (exports.count == 0)
         return sq_error_set(
             err, SQ_EINVALID,
             "the script exports no function; write 'export default function () { ... }'");

@@ -20,6 +20,8 @@ int sq_js_load(struct sq_run *run, const char *path, char **options_json, struct
  * says which of k6's codes fits. */
 int sq_js_check_exports(struct sq_run *run, int *exit_code, struct sq_error *err);
 bool sq_js_exports(struct sq_run *run, const char *name);
+/* Names of all exported functions. Borrowed from the bundle. */
+void sq_js_list_exports(struct sq_run *run, struct sq_string_list *out);
 
 /* Calls setup() or teardown() in an instance of its own. 0 also when the script has none.
  * -ETIMEDOUT, SQ_ESCRIPT, SQ_ECANCELLED (the run is being stopped) or SQ_EINVALID with words. */

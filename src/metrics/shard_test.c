@@ -250,6 +250,31 @@ SQ_TEST(shard_breakdown_by_scenario_and_group)
     sq_registry_free(reg);
 }
 
+SQ_TEST(totals_take_what_another_process_measured)
+{
+    struct sq_registry *reg = sq_registry_new();
+    struct sq_totals *here = sq_totals_new(reg), *there = sq_totals_new(reg);
+
+    for (int i = 1; i <= 3; i++) {
+        sq_sink_add(sq_totals_sink(there, SQ_M_HTTP_REQ_DURATION, -1), 1, i);
+        sq_sink_add(sq_totals_sink(there, SQ_M_HTTP_REQ_DURATION, 0), 1, 10 * i);
+    }
+    for (int sub = -1; sub <= 0; sub++) {
+        const struct sq_sink *from = sub < 0 ? sq_totals_metric(there, SQ_M_HTTP_REQ_DURATION)
+                                             : sq_totals_submetric(there, 0);
+        struct sq_sink_stats stats = sq_sink_stats(from);
+        struct sq_sink_content content = sq_sink_content(from);
+        struct sq_sink *into = sq_totals_sink(here, SQ_M_HTTP_REQ_DURATION, sub);
+        SQ_CHECK_EQ(sq_sink_restore(into, &stats, &content), 0);
+    }
+    const struct sq_sink *metric = sq_totals_metric(here, SQ_M_HTTP_REQ_DURATION);
+    SQ_CHECK_NEAR(sq_sink_percentile(metric, 50), 2, 0);
+    SQ_CHECK_NEAR(sq_sink_percentile(sq_totals_submetric(here, 0), 50), 20, 0);
+    sq_totals_free(here);
+    sq_totals_free(there);
+    sq_registry_free(reg);
+}
+
 struct worker {
     struct sq_registry *reg;
     struct sq_tag_table *table;

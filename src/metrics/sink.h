@@ -24,6 +24,10 @@ struct sq_sink_content sq_sink_content(const struct sq_sink *sink);
 SQ_MUST_USE int sq_sink_restore(struct sq_sink *sink, const struct sq_sink_stats *stats,
                                 const struct sq_sink_content *content);
 
+/* The sink in which the totals keep a metric (submetric -1) or the sub-metric with that index, made
+ * at need: where sq_sink_restore puts what another process measured. Main thread. */
+struct sq_sink *sq_totals_sink(struct sq_totals *totals, uint32_t metric_id, int submetric);
+
 /* One value by the name that summaries and thresholds use: avg, min, max, med, count, p(x) for
  * trends (MET-4). False: no such statistic. */
 bool sq_sink_trend_stat(const struct sq_sink *sink, const char *name, double *value);

@@ -38,13 +38,10 @@ void sq_totals_free(struct sq_totals *totals)
     free(totals);
 }
 
-/* Moves what `from` holds into place `index` of a growing array of sinks. */
-static void move_sink(struct sq_sink ***sinks, size_t *count, size_t index, struct sq_sink *from)
+/* Place `index` of a growing array of sinks, filled at need. */
+static struct sq_sink *sink_at(struct sq_sink ***sinks, size_t *count, size_t index,
+                               enum sq_metric_type type)
 {
-    struct sq_sink_stats stats;
-
-    if (!from || (stats = sq_sink_stats(from)).count == 0)
-        return;
     if (index >= *count) {
         size_t grown = index + 16;
         *sinks = sq_xrealloc(*sinks, grown * sizeof **sinks);
@@ -53,9 +50,28 @@ static void move_sink(struct sq_sink ***sinks, size_t *count, size_t index, stru
         *count = grown;
     }
     if (!(*sinks)[index])
-        (*sinks)[index] = sq_sink_new(stats.type);
-    sq_sink_merge((*sinks)[index], from);
+        (*sinks)[index] = sq_sink_new(type);
+    return (*sinks)[index];
+}
+
+static void move_sink(struct sq_sink ***sinks, size_t *count, size_t index, struct sq_sink *from)
+{
+    struct sq_sink_stats stats;
+
+    if (!from || (stats = sq_sink_stats(from)).count == 0)
+        return;
+    sq_sink_merge(sink_at(sinks, count, index, stats.type), from);
     sq_sink_reset(from);
+}
+
+struct sq_sink *sq_totals_sink(struct sq_totals *totals, uint32_t metric_id, int submetric)
+{
+    const struct sq_metric *metric = sq_registry_get(totals->reg, metric_id);
+
+    sq_assert(metric != NULL);
+    if (submetric < 0)
+        return sink_at(&totals->metrics, &totals->metrics_count, metric_id, metric->type);
+    return sink_at(&totals->subs, &totals->subs_count, (size_t)submetric, metric->type);
 }
 
 void sq_totals_merge(struct sq_totals *totals, struct sq_shard *shard)

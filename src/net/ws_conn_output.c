@@ -403,8 +403,7 @@ void sq_ws_output_pong(struct sq_ws_conn *conn, struct sq_slice payload)
         backlog->pongs++;
     }
     /* A failed write is kept for the user's next call; reading tells him earlier. */
-    if (control_frame(conn, SQ_WS_OP_PONG, payload) < 0)
-        return;
+    control_frame(conn, SQ_WS_OP_PONG, payload);
 }
 
 int sq_ws_output_close(struct sq_ws_conn *conn, uint16_t code, struct sq_slice reason)
@@ -509,7 +508,7 @@ int sq_ws_conn_close(struct sq_ws_conn *conn, uint16_t code, struct sq_slice rea
     if (conn->close_received)
         sq_ws_output_truncate(conn);
     rc = sq_ws_output_close(conn, code, reason);
-    if (rc == 0)
+    if (conn->close_sent)
         sq_ws_conn_closing(conn);
     sq_ws_conn_after_call(conn);
     return rc;

@@ -5,7 +5,7 @@
 #include "output/output.h"
 
 struct sq_output_file;
-/* name: NULL, "" or "-" is standard output. SQ_EINVALID-like with words: -errno. */
+/* name: NULL, "" or "-" is standard output. -errno with words. */
 SQ_MUST_USE int sq_output_file_open(struct sq_output *output, const char *name,
                                     struct sq_output_file **out, struct sq_error *err);
 /* Append here, then call sq_output_file_more, which writes when enough is there. */

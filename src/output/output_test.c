@@ -35,7 +35,7 @@ static void setup(struct fixture *f, const struct sq_threshold_spec *specs, size
     SQ_CHECK_EQ(sq_registry_add(f->reg, "mm", SQ_TREND, SQ_CONTAINS_TIME, &unused, NULL), 0);
     SQ_CHECK_EQ(sq_thresholds_new(f->reg, specs, count, false, &f->thresholds, NULL), 0);
     f->shard = sq_shard_new(f->reg, true);
-    f->env = (struct sq_output_env){f->reg, f->thresholds};
+    f->env = (struct sq_output_env){.registry = f->reg, .thresholds = f->thresholds};
     strcpy(f->dir, "/tmp/squall-output-XXXXXX");
     SQ_CHECK(mkdtemp(f->dir) != NULL);
     snprintf(f->path, sizeof f->path, "%s/%s", f->dir, file);
@@ -282,9 +282,12 @@ SQ_TEST(output_too_slow_counts_what_it_left_out)
         sq_outputs_push(outputs, sq_shard_take_samples(f.shard));
         usleep(1000);
     }
-    for (int64_t until = in_seconds(1); sq_now_ns() < until;) {
+    int64_t limit = in_seconds(20), quiet = in_seconds(1); /* five flush intervals */
+    while (sq_now_ns() < SQ_MIN(limit, quiet)) {
         ssize_t n = read(reader, chunk, sizeof chunk);
-        if (n <= 0)
+        if (n > 0)
+            quiet = in_seconds(1);
+        else
             usleep(1000);
         for (ssize_t i = 0; i < n; i++)
             lines += chunk[i] == '\n';
@@ -294,7 +297,7 @@ SQ_TEST(output_too_slow_counts_what_it_left_out)
     const char *left = strstr(f.log_text, "output json: ");
     int left_out = left ? atoi(left + strlen("output json: ")) : 0;
     SQ_CHECK(strstr(f.log_text, "is too slow: 2000 samples wait"), "%s", f.log_text);
-    SQ_CHECK(left_out > 0 && left_out % SAMPLES == 0, "%s", f.log_text);
+    SQ_CHECK(left_out > 0, "%s", f.log_text);
     SQ_CHECK_EQ(lines, ROUNDS * SAMPLES - left_out + 1);
     SQ_CHECK_EQ(sq_tag_table_count(f.table), 0);
     close(reader);

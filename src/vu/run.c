@@ -18,6 +18,7 @@ enum {
     EVALUATE_NS = 2 * SQ_NS_PER_S,
     WATCHDOG_NS = 25 * SQ_NS_PER_MS,
     GOODBYE_NS_MAX = 1500 * SQ_NS_PER_MS,
+    SERIES_WARN_MIN = 100000,
 };
 
 struct sq_thread {
@@ -295,6 +296,21 @@ static void tick_due(struct sq_timer *timer)
     run->hooks.tick(run->hooks.user, run);
 }
 
+/* MET-8: once at 100,000 distinct tag sets alive, and at each doubling. */
+static void warn_of_series(struct sq_run *run)
+{
+    size_t series = sq_tag_table_count_max(run->tag_table);
+
+    if (series < run->series_warn_at)
+        return;
+    sq_log(SQ_LOG_WARN, "metrics",
+           "the test has produced %zu distinct tag sets: tags with many values (ids, tokens in "
+           "URLs) cost memory "
+           "here and in every output; drop them with systemTags or group them with a name tag",
+           series);
+    run->series_warn_at = series * 2;
+}
+
 static void second_due(struct sq_timer *timer)
 {
     struct sq_run *run = SQ_CONTAINER_OF(timer, struct sq_run, second_timer);
@@ -302,6 +318,7 @@ static void second_due(struct sq_timer *timer)
     int64_t wall = sq_wall_ns();
 
     sq_timer_start(run->loop, timer, timer->deadline_ns + SQ_NS_PER_S);
+    warn_of_series(run);
     sq_shard_add(w->shard, SQ_M_VUS, run->run_tags, NULL, wall,
                  (double)atomic_load(&run->vus_active));
     sq_shard_add(w->shard, SQ_M_VUS_MAX, run->run_tags, NULL, wall, (double)run->vus_ready);
@@ -333,6 +350,7 @@ int sq_run_init(struct sq_run *run, struct sq_config *config, const struct sq_sc
     run->script = script;
     run->checks = sq_check_tree_new();
     run->pool = sq_pool_new();
+    run->series_warn_at = SERIES_WARN_MIN;
     run->run_tags = sq_tagset_empty(run->tag_table);
     run->tick_timer = SQ_TIMER_INIT(tick_due);
     run->second_timer = SQ_TIMER_INIT(second_due);

@@ -77,6 +77,7 @@ struct sq_run {
     bool stopping;                 /* interrupted as a whole */
     _Atomic bool stopping_workers; /* the same for workers: what starts now is cut at once */
     struct sq_tagset *run_tags;
+    size_t series_warn_at;
     size_t opening; /* worker threads that have not reported yet */
     bool samples_wanted;
     unsigned signals;

@@ -642,6 +642,8 @@ static int run_session(struct ws_session *s)
 
 /* ---- connect: arguments ---- */
 
+enum { WINDOW_BITS_UNVALUED = 255 }; /* client_max_window_bits without a value */
+
 struct header_list {
     struct sq_ws_header *items;
     size_t count;
@@ -654,7 +656,7 @@ struct connect_args {
     struct sq_tagset *tags;
     struct sq_cookie_jar *jar;
     JSValue jar_value;
-    bool deflate;
+    struct sq_ws_deflate_offer deflate;
 };
 
 static int add_header(JSContext *ctx, void *user, const char *key, JSValueConst value)
@@ -674,10 +676,73 @@ static int add_header(JSContext *ctx, void *user, const char *key, JSValueConst 
     return 0;
 }
 
+/* What a browser offers in the standard profile, what k6 offers otherwise. */
+static struct sq_ws_deflate_offer default_offer(const struct sq_config *config)
+{
+    if (config->profile && strcmp(config->profile, "standard") == 0)
+        return (struct sq_ws_deflate_offer){.offer = true,
+                                            .client_max_window_bits = WINDOW_BITS_UNVALUED};
+    return (struct sq_ws_deflate_offer){
+        .offer = true, .server_no_context_takeover = true, .client_no_context_takeover = true};
+}
+
+static int set_window_bits(JSContext *ctx, const char *key, JSValueConst value, uint8_t *bits)
+{
+    int32_t number;
+
+    if (JS_IsBool(value)) {
+        *bits = JS_ToBool(ctx, value) ? WINDOW_BITS_UNVALUED : 0;
+        return 0;
+    }
+    if (JS_ToInt32(ctx, &number, value) < 0)
+        return -1;
+    if (number < 8 || number > 15) {
+        sq_js_throw(ctx, "compression.%s must be 8 to 15, got %d", key, number);
+        return -1;
+    }
+    *bits = (uint8_t)number;
+    return 0;
+}
+
+/* One parameter of the object form (PMD-1). */
+static int set_deflate_parameter(JSContext *ctx, void *user, const char *key, JSValueConst value)
+{
+    struct sq_ws_deflate_offer *d = user;
+    int32_t number = 0;
+
+    if (strcmp(key, "serverNoContextTakeover") == 0) {
+        d->server_no_context_takeover = JS_ToBool(ctx, value) > 0;
+    } else if (strcmp(key, "clientNoContextTakeover") == 0) {
+        d->client_no_context_takeover = JS_ToBool(ctx, value) > 0;
+    } else if (strcmp(key, "serverMaxWindowBits") == 0) {
+        return set_window_bits(ctx, key, value, &d->server_max_window_bits);
+    } else if (strcmp(key, "clientMaxWindowBits") == 0) {
+        return set_window_bits(ctx, key, value, &d->client_max_window_bits);
+    } else if (strcmp(key, "level") == 0 || strcmp(key, "memLevel") == 0) {
+        if (JS_ToInt32(ctx, &number, value) < 0)
+            return -1;
+        if (number < 1 || number > 9) {
+            sq_js_throw(ctx, "compression.%s must be 1 to 9, got %d", key, number);
+            return -1;
+        }
+        *(*key == 'l' ? &d->level : &d->mem_level) = number;
+    } else if (strcmp(key, "threshold") == 0) {
+        return JS_ToUint32(ctx, &d->threshold_bytes, value);
+    } else {
+        sq_js_throw(ctx, "unknown compression parameter '%s'", key);
+        return -1;
+    }
+    return 0;
+}
+
 static int set_compression(JSContext *ctx, struct connect_args *args, JSValueConst value)
 {
     if (JS_IsUndefined(value) || JS_IsNull(value))
         return 0;
+    if (JS_IsObject(value) && JS_IsArray(ctx, value) == 0 && !JS_IsFunction(ctx, value)) {
+        args->deflate = (struct sq_ws_deflate_offer){.offer = true};
+        return sq_js_each_key(ctx, value, set_deflate_parameter, &args->deflate);
+    }
     size_t len;
     const char *text = sq_js_text(ctx, value, &len);
     if (!text)
@@ -688,8 +753,9 @@ static int set_compression(JSContext *ctx, struct connect_args *args, JSValueCon
     while (to > from && isspace((unsigned char)text[to - 1]))
         to--;
     struct sq_slice name = sq_slice(text + from, to - from);
-    args->deflate = sq_slice_eq(name, sq_slice_str("deflate"));
-    bool ok = args->deflate || name.len == 0;
+    bool deflate = sq_slice_eq(name, sq_slice_str("deflate")), ok = deflate || name.len == 0;
+    if (deflate)
+        args->deflate = default_offer(sq_js_self(ctx)->vu->worker->run->config);
     if (!ok)
         sq_js_throw(ctx,
                     "unsupported compression algorithm '%.*s', supported algorithm is 'deflate'",
@@ -753,7 +819,7 @@ static void tag_session(struct ws_session *s, struct sq_tagset *base, const char
     if (wanted & SQ_TAG_URL)
         pairs[n++] = (struct sq_tag_pair){sq_slice_str("url"), sq_slice_str(url)};
     const char *ip = outcome_text(s, s->outcome.ip_at);
-    if ((wanted & SQ_TAG_IP) && *ip)
+    if ((wanted & SQ_TAG_IP) && *ip && s->outcome.status)
         pairs[n++] = (struct sq_tag_pair){sq_slice_str("ip"), sq_slice_str(ip)};
     if ((wanted & SQ_TAG_STATUS) && s->outcome.status)
         pairs[n++] = (struct sq_tag_pair){sq_slice_str("status"), sq_slice_str(status)};
@@ -773,9 +839,7 @@ static void open_connection(struct ws_session *s, const struct connect_args *arg
         .headers = args->headers.items,
         .headers_count = args->headers.count,
         .user_agent = sq_slice_str(bundle->user_agent),
-        .deflate = {.offer = args->deflate,
-                    .server_no_context_takeover = true,
-                    .client_no_context_takeover = true},
+        .deflate = args->deflate,
         .vu_id = self->vu->id,
         .lenient = bundle->config->lenient,
         .counters = &self->counters,

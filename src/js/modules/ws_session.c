@@ -10,6 +10,7 @@ struct ws_session *ws_session_new(struct sq_js_instance *self)
     struct ws_session *s = sq_xcalloc(1, sizeof *s);
 
     s->self = self;
+    s->rt = JS_GetRuntime(self->cell->ctx);
     s->refs = 1;
     s->queue_tail = &s->queue;
     for (size_t i = 0; i < SQ_COUNT(s->bound); i++)
@@ -37,7 +38,6 @@ static void drop_queue(struct ws_session *s)
 
 static void drop_handlers(struct ws_session *s, bool keep_errors)
 {
-    JSRuntime *rt = JS_GetRuntime(s->self->cell->ctx);
     size_t kept = 0;
 
     for (size_t i = 0; i < s->handlers_count; i++) {
@@ -45,7 +45,7 @@ static void drop_handlers(struct ws_session *s, bool keep_errors)
         if (keep_errors && h.kind == WS_ERROR)
             s->handlers[kept++] = h;
         else
-            JS_FreeValueRT(rt, h.fn);
+            JS_FreeValueRT(s->rt, h.fn);
     }
     s->handlers_count = kept;
     if (kept == 0) {

@@ -50,7 +50,8 @@ struct ws_outcome {
 
 struct ws_session {
     struct sq_list node; /* in instance->sessions */
-    struct sq_js_instance *self;
+    struct sq_js_instance *self; /* gone before a Socket that the script kept */
+    JSRuntime *rt;
     struct sq_ws_conn *conn; /* NULL once released */
     unsigned refs;           /* connect's frame, the Socket object, bound methods */
     JSValue bound[7];        /* methods handed out, in the order of WS-52 */

@@ -153,9 +153,9 @@ def test_T93_sigint_in_handshake(t):
 def test_T93_end_of_scenario_in_handshake(t):
     """WS-100: the end of the scenario's allowance aborts a handshake at once."""
     t.server(never_answer)
-    run = t.run(scenario('500ms', '500ms', '''
+    run = t.run(scenario('1s', '500ms', '''
   ws.connect('@WS@/', (s) => ev('called'));'''))
-    between(run.seconds, 1.0, 1.0 + SLACK + 1, 'run')
+    between(run.seconds, 1.5, 1.5 + SLACK + 1, 'run')
     equal(run.ev('called', 'after'), [])
     equal(run.of('iterations'), [])
 
