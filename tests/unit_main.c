@@ -26,6 +26,19 @@ void sq_test_fail(const char *file, int line, const char *fmt, ...)
     va_end(args);
 }
 
+void sq_test_fail_eq(const char *file, int line, const char *what, long long got, long long want,
+                     const char *fmt, ...)
+{
+    va_list args;
+
+    failed = true;
+    va_start(args, fmt);
+    printf("# %s:%d: %s is %lld, want %lld", file, line, what, got, want);
+    vprintf(fmt, args);
+    putchar('\n');
+    va_end(args);
+}
+
 static bool selected(const char *name, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)

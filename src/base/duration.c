@@ -107,7 +107,7 @@ static void put_decimal(char *out, size_t size, int64_t value, int64_t unit, con
         int width = 1;
         for (int64_t u = unit / 10; u > 1; u /= 10)
             width++;
-        snprintf(fraction, sizeof fraction, ".%0*lld", width, (long long)rest);
+        snprintf(fraction, sizeof fraction, ".%0*lld", SQ_MIN(width, 9), (long long)rest);
         for (char *end = fraction + width; *end == '0'; end--)
             *end = '\0';
     }

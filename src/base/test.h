@@ -33,16 +33,14 @@ void sq_test_fail(const char *file, int line, const char *fmt, ...) SQ_PRINTF(3,
     } while (0)
 
 /* Integers. The format and its arguments say which case it was. */
-#define SQ_CHECK_EQ(got, want, ...)                                                        \
-    do {                                                                                   \
-        long long got_ = (long long)(got), want_ = (long long)(want);                      \
-        if (got_ != want_) {                                                               \
-            char where_[256];                                                              \
-            snprintf(where_, sizeof where_, " " __VA_ARGS__);                              \
-            sq_test_fail(__FILE__, __LINE__, "%s is %lld, want %lld%s", #got, got_, want_, \
-                         where_);                                                          \
-        }                                                                                  \
+#define SQ_CHECK_EQ(got, want, ...)                                                  \
+    do {                                                                             \
+        long long got_ = (long long)(got), want_ = (long long)(want);                \
+        if (got_ != want_)                                                           \
+            sq_test_fail_eq(__FILE__, __LINE__, #got, got_, want_, " " __VA_ARGS__); \
     } while (0)
+void sq_test_fail_eq(const char *file, int line, const char *what, long long got, long long want,
+                     const char *fmt, ...) SQ_PRINTF(6, 7);
 
 #define SQ_CHECK_STR(got, want)                                             \
     do {                                                                    \

@@ -181,13 +181,20 @@ static int prepare_thresholds(struct test *t, struct sq_error *err)
 {
     const struct sq_config *c = &t->config;
     struct sq_threshold_spec *specs = sq_xcalloc(c->thresholds_count, sizeof *specs);
+    size_t count = 0;
+    int rc = 0;
 
-    for (size_t i = 0; i < c->thresholds_count; i++)
-        specs[i] = (struct sq_threshold_spec){c->thresholds[i].metric, c->thresholds[i].expression,
-                                              c->thresholds[i].abort_on_fail,
-                                              c->thresholds[i].delay_abort_eval_ns};
-    int rc = sq_thresholds_new(t->run.registry, specs, c->thresholds_count, c->no_thresholds,
-                               &t->thresholds, err);
+    for (size_t i = 0; i < c->thresholds_count && rc >= 0; i++) {
+        const struct sq_threshold_source *source = &c->thresholds[i];
+        if (source->expression)
+            specs[count++] =
+                (struct sq_threshold_spec){source->metric, source->expression, source->abort_on_fail,
+                                           source->delay_abort_eval_ns};
+        else if (strchr(source->metric, '{')) /* an empty list: only tracked and shown */
+            rc = sq_registry_add_submetric(t->run.registry, source->metric, err);
+    }
+    if (rc >= 0)
+        rc = sq_thresholds_new(t->run.registry, specs, count, c->no_thresholds, &t->thresholds, err);
     free(specs);
     return fail(t, rc, SQ_EXIT_CONFIG);
 }

@@ -501,7 +501,7 @@ static void start_next_attempt(struct sq_dial *d)
 {
     struct attempt *a = &d->attempts[d->attempts_started++];
     const char *call;
-    int fd;
+    int fd = -1;
 
     sq_timer_stop(d->loop, &d->stagger);
     sq_address_format_ip(&a->address, d->remote_ip);
