@@ -25,6 +25,24 @@ struct sq_net *sq_js_net(struct sq_js_instance *self)
     return w->net;
 }
 
+bool sq_js_first_time(struct sq_js_bundle *bundle, const char *text)
+{
+    uint64_t hash = UINT64_C(1469598103934665603);
+    bool first = true;
+
+    for (const char *p = text; *p; p++)
+        hash = (hash ^ (uint8_t)*p) * UINT64_C(1099511628211);
+    pthread_mutex_lock(&bundle->told_lock);
+    for (size_t i = 0; i < bundle->told_count; i++)
+        first &= bundle->told[i] != hash;
+    if (bundle->told_count == SQ_COUNT(bundle->told))
+        first = false;
+    else if (first)
+        bundle->told[bundle->told_count++] = hash;
+    pthread_mutex_unlock(&bundle->told_lock);
+    return first;
+}
+
 /* ---- globals ---- */
 
 static JSValue get_vu(JSContext *ctx, JSValueConst this_val)
@@ -482,6 +500,9 @@ static enum sq_iteration end_iteration(struct sq_js_instance *self, JSValue resu
     return threw ? SQ_ITERATION_THREW : SQ_ITERATION_DONE;
 }
 
+/* Giving deep stacks back costs a system call: not for every short iteration. */
+enum { TRIM_EVERY = 16 };
+
 static enum sq_iteration iterate(struct sq_vu *vu)
 {
     struct sq_js_instance *self = vu->script;
@@ -495,7 +516,8 @@ static enum sq_iteration iterate(struct sq_vu *vu)
     JSValueConst argument = setup_data(self);
     JSValue result = JS_Call(ctx, self->functions[vu->scenario], JS_UNDEFINED, 1, &argument);
     enum sq_iteration outcome = end_iteration(self, result);
-    sq_fiber_trim(vu->fiber);
+    if (vu->iterations % TRIM_EVERY == 0)
+        sq_fiber_trim(vu->fiber);
     collect_garbage(self->cell);
     return outcome;
 }

@@ -38,6 +38,9 @@ struct sq_js_bundle {
     const char *user_agent;
     size_t cell_vus_max;
     bool load_pass;
+    pthread_mutex_t told_lock; /* the one thing that workers write: */
+    uint64_t told[64];         /* hashes of warnings that were logged */
+    size_t told_count;
 };
 
 struct sq_js_instance;
@@ -60,9 +63,7 @@ struct sq_js_worker {
     struct sq_net *net; /* made when first needed */
     struct sq_list cells;
     struct sq_js_cell *open_cell;
-    struct sq_error net_error; /* why net is NULL */
-    uint64_t warned[32];       /* hashes of connection failures that were logged */
-    size_t warned_count;
+    struct sq_error net_error;        /* why net is NULL */
     _Atomic(int *) interrupt_counter; /* of the running realm: for the watchdog */
 };
 
@@ -97,6 +98,10 @@ struct sq_js_cell *sq_js_new_cell(struct sq_js_worker *w);
 struct sq_js_instance *sq_js_instance_new(struct sq_js_cell *cell, struct sq_vu *vu);
 /* Runs the init code; on the VU's fiber, entered. keep_module: exports stay reachable by name. */
 int sq_js_instance_init(struct sq_js_instance *self, bool keep_module, struct sq_error *err);
+
+/* True the first time any thread asks about this text: for warnings that many VUs would repeat.
+ * False once 64 texts were told. */
+bool sq_js_first_time(struct sq_js_bundle *bundle, const char *text);
 
 /* ---- values (convert.c) ---- */
 /* Throws an Error whose name is GoError (MOD-2), or a TypeError. */

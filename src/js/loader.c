@@ -129,7 +129,7 @@ static char *normalize(JSContext *ctx, const char *base, const char *specifier, 
 
     (void)opaque;
     if (!name) {
-        sq_js_throw(ctx, "%s (imported by %s)", err.text, base);
+        JS_ThrowReferenceError(ctx, "%s (imported by %s)", err.text, base);
         return NULL;
     }
     char *copy = js_strdup(ctx, name);
@@ -144,12 +144,12 @@ static JSModuleDef *load_builtin(JSContext *ctx, const char *name)
     if (!builtin) {
         const char *excuse = sq_js_builtin_excuse(name), *near = sq_js_nearest_builtin(name);
         if (excuse)
-            sq_js_throw(ctx, "cannot import '%s': %s", name, excuse);
+            JS_ThrowReferenceError(ctx, "cannot import '%s': %s", name, excuse);
         else if (near)
-            sq_js_throw(ctx, "cannot import '%s': no such built-in module; did you mean '%s'?",
-                        name, near);
+            JS_ThrowReferenceError(
+                ctx, "cannot import '%s': no such built-in module; did you mean '%s'?", name, near);
         else
-            sq_js_throw(ctx, "cannot import '%s': no such built-in module", name);
+            JS_ThrowReferenceError(ctx, "cannot import '%s': no such built-in module", name);
         return NULL;
     }
     JSModuleDef *m = JS_NewCModule(ctx, name, builtin->init);
@@ -235,7 +235,7 @@ static JSModuleDef *load_file(struct sq_js_cell *cell, const char *name)
         return NULL;
     }
     if (sq_js_read_file(name, &source, &err) < 0) {
-        sq_js_throw(ctx, "%s", err.text);
+        JS_ThrowReferenceError(ctx, "%s", err.text);
     } else {
         sq_buf_cstr(&source);
         remember_module(cell->worker->bundle, name);

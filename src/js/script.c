@@ -24,6 +24,7 @@ struct sq_js_bundle *sq_js_bundle_new(struct sq_config *config)
 
     bundle->config = config;
     bundle->load_pass = true;
+    pthread_mutex_init(&bundle->told_lock, NULL);
     bundle->cell_vus_max = 256;
     bundle->user_agent = "squall/" SQUALL_VERSION;
     return bundle;
@@ -33,6 +34,7 @@ void sq_js_bundle_free(struct sq_js_bundle *bundle)
 {
     if (!bundle)
         return;
+    pthread_mutex_destroy(&bundle->told_lock);
     for (size_t i = 0; i < bundle->modules_count; i++) {
         free(bundle->modules[i].name);
         free(bundle->modules[i].bytecode);

@@ -22,11 +22,14 @@ struct sq_dial_result {
     int error_code;           /* MET-38 */
     const char *text;         /* k6's words: "dial tcp 127.0.0.1:1: connect: connection refused" */
     const char *remote_ip;    /* "" when none was tried */
-    int64_t start_ns, resolved_ns, tcp_ns, tls_ns; /* points t1..t4; 0: not reached */
+    /* Points t1..t4 of TM in loop time; 0: not reached. tcp_ns: through the proxy, to the target;
+     * tls_ns stays 0 without TLS. */
+    int64_t start_ns, resolved_ns, tcp_ns, tls_ns;
 };
 
 struct sq_dial;
-/* Never calls back synchronously. Borrowed result, valid for the call. */
+/* Every dial ends (by `done` or sq_dial_cancel) before sq_net_free. Never calls back synchronously.
+ * Borrowed result, valid for the call. */
 struct sq_dial *sq_dial_start(struct sq_net *net, const struct sq_dial_request *request,
                               void (*done)(void *user, const struct sq_dial_result *result),
                               void *user);

@@ -7,11 +7,14 @@
 #include "net/dns.h"
 
 #include <ares.h>
+#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "base/text.h"
 
@@ -284,6 +287,22 @@ static void ask(struct entry *e)
 
 /* ---- answering ---- */
 
+/* c-ares does not say why it had no socket; a server that fails looks the same (NT-16). */
+static const char *local_trouble(int status)
+{
+    if (status != ARES_ECONNREFUSED && status != ARES_EFILE)
+        return NULL;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        close(fd);
+        return NULL;
+    }
+    if (errno != EMFILE && errno != ENFILE)
+        return NULL;
+    return "socket: too many open files: a limit of this machine, not of the server; raise it "
+           "with `ulimit -n`";
+}
+
 static void describe(const struct entry *e, struct sq_dns_result *result, char *text, size_t size)
 {
     *result = (struct sq_dns_result){
@@ -296,6 +315,7 @@ static void describe(const struct entry *e, struct sq_dns_result *result, char *
     if (e->count)
         return;
     const char *why = ares_strerror(e->status);
+    const char *local = local_trouble(e->status);
     result->error = SQ_EDNS;
     result->error_code = 1100;
     switch (e->status) {
@@ -321,7 +341,7 @@ static void describe(const struct entry *e, struct sq_dns_result *result, char *
     default:
         break;
     }
-    snprintf(text, size, "lookup %s: %s", e->name, why);
+    snprintf(text, size, "lookup %s: %s", e->name, local ? local : why);
 }
 
 static void serve(struct entry *e)

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -420,6 +421,32 @@ SQ_TEST(dns_selection)
                      seen[2]);
         kit_close(&kit);
     }
+    name_server_stop(&ns);
+}
+
+SQ_TEST(dns_out_of_descriptors)
+{
+    struct rlimit old, low;
+    struct name_server ns;
+    struct kit kit;
+
+    name_server_start(&ns, zone, SQ_COUNT(zone));
+    kit_init(&kit);
+    kit.options.dns_servers = ns.servers;
+    kit_open(&kit);
+    lookup(&kit, "four.test"); /* the resolver has read its files */
+    int next = dup(0);
+    close(next);
+    SQ_CHECK_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+    low = old;
+    low.rlim_cur = (rlim_t)next;
+    setrlimit(RLIMIT_NOFILE, &low);
+    struct lookup l = lookup(&kit, "both.test");
+    setrlimit(RLIMIT_NOFILE, &old);
+    SQ_CHECK_EQ(l.error, SQ_EDNS);
+    SQ_CHECK(strstr(l.text, "a limit of this machine") && strstr(l.text, "ulimit -n"), "%s",
+             l.text);
+    kit_close(&kit);
     name_server_stop(&ns);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "net/dns.h"
+#include "net/http.h"
 #include "net/net_private.h"
 #include "net/tls.h"
 
@@ -38,6 +39,7 @@ void sq_net_free(struct sq_net *net)
         return;
     if (net->on_free)
         net->on_free(net->slot);
+    sq_http_free(net->http);
     sq_dns_free(net->dns);
     sq_tls_free(net->tls);
     sq_proxy_choice_deinit(&net->proxies);

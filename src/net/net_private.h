@@ -7,6 +7,7 @@
 #include "net/proxy.h"
 
 struct sq_dns;
+struct sq_http;
 struct sq_tls;
 
 struct sq_net {
@@ -15,8 +16,9 @@ struct sq_net {
     struct sq_address_policy policy;
     struct sq_address_pool pool;
     struct sq_proxy_choice proxies;
-    struct sq_dns *dns; /* NULL until a name has to be resolved */
-    struct sq_tls *tls; /* NULL until the first secure connection */
+    struct sq_dns *dns;   /* NULL until a name has to be resolved */
+    struct sq_tls *tls;   /* NULL until the first secure connection */
+    struct sq_http *http; /* NULL until the first HTTP request */
     void *slot;
     void (*on_free)(void *slot);
     struct sq_list lingering;

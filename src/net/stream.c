@@ -189,6 +189,13 @@ static ssize_t tls_result(struct sq_stream *s, int ssl_rc, const char *verb, boo
     return failed(s, SQ_ETLS, text);
 }
 
+/* SSL_MODE_RELEASE_BUFFERS does not reach all of the 16 KiB for writing: a session ticket that
+ * arrives takes them and keeps them (OpenSSL 3.0). Nothing happens while bytes wait inside. */
+static void release_buffers(struct sq_stream *s)
+{
+    (void)SSL_free_buffers(s->ssl);
+}
+
 static ssize_t tls_read(struct sq_stream *s, void *data, size_t len)
 {
     size_t total = 0, got;
@@ -203,11 +210,13 @@ static ssize_t tls_read(struct sq_stream *s, void *data, size_t len)
         int rc = SSL_read_ex(s->ssl, (uint8_t *)data + total, len - total, &got);
         if (rc != 1) {
             s->read_error = (int)tls_result(s, rc, "read", &s->read_wants_write, &code);
+            release_buffers(s);
             /* OpenSSL tells a failure once; behind data it waits for the next call. */
             return total ? (ssize_t)total : s->read_error;
         }
         total += got;
     } while (total < len && SSL_has_pending(s->ssl));
+    release_buffers(s);
     return (ssize_t)total;
 }
 
@@ -226,9 +235,7 @@ static ssize_t tls_write(struct sq_stream *s, const void *data, size_t len)
         }
         total += put;
     }
-    /* SSL_MODE_RELEASE_BUFFERS forgets the 16 KiB for writing (OpenSSL 3.0). Does nothing while
-     * bytes wait inside, in either direction. */
-    (void)SSL_free_buffers(s->ssl);
+    release_buffers(s);
     return (ssize_t)total;
 }
 
@@ -276,7 +283,7 @@ int sq_stream_handshake(struct sq_stream *s, int *error_code)
     int rc = SSL_connect(s->ssl);
     if (rc == 1) {
         int status = sq_tls_check_peer(s->ssl, error_code, &s->error_text);
-        (void)SSL_free_buffers(s->ssl);
+        release_buffers(s);
         return status < 0 ? (s->error = status) : 1;
     }
     ssize_t status = tls_result(s, rc, "read", &s->read_wants_write, error_code);

@@ -13,8 +13,8 @@ struct sq_stream {
     char *error_text; /* owned; NULL while nothing failed */
     uint8_t *unread;  /* owned; bytes behind a proxy's answer, read before all others */
     uint32_t unread_at, unread_len;
-    int fd;    /* -1 in a TLS stream: the lower one has it */
-    int error; /* the status that the last failing call returned */
+    int fd;         /* -1 in a TLS stream: the lower one has it */
+    int error;      /* the status that the last failing call returned */
     int read_error; /* of TLS: every further read returns it */
     uint16_t remote_port;
     bool eof, read_blocked, read_wants_write, write_wants_read;

@@ -518,21 +518,36 @@ static void set_verification(struct sq_tls *tls, SSL_CTX *ctx)
                                         X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 }
 
-static int context_new(struct sq_tls *tls, size_t row, SSL_CTX **out, struct sq_error *err)
+/* What holds for every context, ours or libcurl's. */
+static int configure(struct sq_tls *tls, SSL_CTX *ctx, size_t row, struct sq_error *err)
 {
-    static const unsigned char alpn[] = "\x08http/1.1";
     const struct sq_net_options *o = tls->options;
-    SSL_CTX *ctx;
     int rc = 0;
 
     if (!tls->roots && !o->insecure_skip_tls_verify)
         rc = load_roots(tls, err);
     if (rc < 0)
         return rc;
+    SSL_CTX_set_app_data(ctx, tls);
+    set_verification(tls, ctx);
+    if (tls->keylog_fd >= 0)
+        SSL_CTX_set_keylog_callback(ctx, log_key);
+    rc = set_versions(ctx, o, err);
+    if (rc == 0)
+        rc = apply_suites(ctx, o, err);
+    if (rc == 0 && row < o->tls_auth_count)
+        rc = use_client_cert(ctx, &o->tls_auth[row], row, err);
+    return rc;
+}
+
+static int context_new(struct sq_tls *tls, size_t row, SSL_CTX **out, struct sq_error *err)
+{
+    static const unsigned char alpn[] = "\x08http/1.1";
+    SSL_CTX *ctx;
+
     ctx = SSL_CTX_new(TLS_client_method());
     if (!ctx)
         return sq_error_set(err, SQ_ETLS, "cannot start TLS: %s", last_reason());
-    SSL_CTX_set_app_data(ctx, tls);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -545,22 +560,50 @@ static int context_new(struct sq_tls *tls, size_t row, SSL_CTX **out, struct sq_
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     }
-    set_verification(tls, ctx);
-    if (tls->keylog_fd >= 0)
-        SSL_CTX_set_keylog_callback(ctx, log_key);
-    rc = set_versions(ctx, o, err);
-    if (rc == 0)
-        rc = apply_suites(ctx, o, err);
+    int rc = configure(tls, ctx, row, err);
     if (rc == 0 && SSL_CTX_set_alpn_protos(ctx, alpn, sizeof alpn - 1) != 0)
         rc = sq_error_set(err, SQ_ETLS, "cannot start TLS: %s", last_reason());
-    if (rc == 0 && row < o->tls_auth_count)
-        rc = use_client_cert(ctx, &o->tls_auth[row], row, err);
     if (rc < 0) {
         SSL_CTX_free(ctx);
         return rc;
     }
     *out = ctx;
     return 0;
+}
+
+int sq_tls_configure(struct sq_tls *tls, SSL_CTX *ctx, struct sq_slice host, bool for_proxy,
+                     struct sq_error *err)
+{
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
+    union sq_address literal;
+    char text[SQ_ADDRESS_TEXT_BYTES];
+    size_t row = for_proxy ? tls->options->tls_auth_count : row_for(tls->options, host);
+
+    int rc = configure(tls, ctx, row, err);
+    ERR_clear_error();
+    if (rc < 0)
+        return rc;
+    bool ok;
+    if (sq_address_parse(host, &literal)) {
+        if (literal.any.sa_family == AF_INET6)
+            literal.v6.sin6_scope_id = 0;
+        sq_address_format_ip(&literal, text);
+        ok = X509_VERIFY_PARAM_set1_ip_asc(param, text);
+    } else {
+        if (host.len && host.data[host.len - 1] == '.')
+            host.len--;
+        ok = X509_VERIFY_PARAM_set1_host(param, (const char *)host.data, host.len);
+    }
+    return ok ? 0 : sq_error_set(err, SQ_ETLS, "tls: cannot prepare a connection");
+}
+
+char *sq_tls_take_note(struct sq_tls *tls, int *error_code)
+{
+    char *note = tls->note;
+
+    *error_code = note ? tls->note_code : CODE_TLS;
+    tls->note = NULL;
+    return note;
 }
 
 /* The place for this server's session, or NULL when there are too many servers. */

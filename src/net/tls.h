@@ -27,5 +27,13 @@ char *sq_tls_failure(const SSL *ssl, int *error_code);
  * that was not offered. */
 SQ_MUST_USE int sq_tls_check_peer(const SSL *ssl, int *error_code, char **text);
 
+/* Makes a context of another library (libcurl) behave as ours do towards `host`: trust, versions,
+ * suites, client certificate, key log. */
+SQ_MUST_USE int sq_tls_configure(struct sq_tls *tls, SSL_CTX *ctx, struct sq_slice host,
+                                 bool for_proxy, struct sq_error *err);
+/* What the last verification through such a context had against the certificate, with its MET-38
+ * code; owned: free(). NULL: nothing. */
+char *sq_tls_take_note(struct sq_tls *tls, int *error_code);
+
 /* Whether every tlsCipherSuites name, PEM and password is usable. Initialises no trust store. */
 SQ_MUST_USE int sq_tls_options_check(const struct sq_net_options *options, struct sq_error *err);

@@ -35,6 +35,7 @@ struct sq_ws_deflate_offer {
 
 struct sq_ws_open {
     struct sq_slice url; /* absolute ws:// or wss://, as the script gave it */
+    unsigned url_flags;  /* enum sq_url_flags (proto/url.h); 0: k6/ws's reading */
     /* Sent in this order after our own; names canonical; values already stringified. An entry named
      * Host, User-Agent or Cookie replaces ours; an empty User-Agent removes it; the five forbidden
      * names fail the connection before anything is sent (WS-13). Bad names are dropped, CR, LF and

@@ -73,15 +73,12 @@ static void play_ignore_close(struct script *s, int fd)
 
 static void play_drip(struct script *s, int fd)
 {
-    struct sq_buf frame = {0};
-
     (void)s;
     for (int i = 0; i < 400; i++) {
         if (send(fd, "\x8a\x00", 2, MSG_NOSIGNAL) <= 0)
             break;
         usleep(10000);
     }
-    sq_buf_deinit(&frame);
 }
 
 SQ_TEST(ws_conn_P53_close_timeout)

@@ -502,7 +502,7 @@ void sq_ws_hs_start(struct sq_ws_conn *conn, const struct sq_ws_open *request)
                            .client_no_context_takeover = deflate->client_no_context_takeover,
                            .server_max_window_bits = deflate->server_max_window_bits,
                            .client_max_window_bits = deflate->client_max_window_bits};
-    rc = sq_url_parse(request->url, 0, &hs->url, &err);
+    rc = sq_url_parse(request->url, request->url_flags, &hs->url, &err);
     if (rc < 0) {
         hs->url.store = NULL;
         refuse(conn, rc, CODE_URL, sq_xstrdup(err.text));

@@ -48,7 +48,8 @@ struct user {
     struct sq_ws_open open;
     /* Called right after opening, before the loop runs; NULL: not */
     void (*give_up)(struct sq_ws_conn *conn);
-    bool secure; /* wss, without looking at the certificate */
+    const char *userinfo; /* "user:password@" or NULL */
+    bool secure;          /* wss, without looking at the certificate */
     char url[64];
     char log[8192];
     size_t log_len;

@@ -359,8 +359,8 @@ void talk_run(struct user *u, struct script *s)
     if (!kit_open(&u->kit))
         abort();
     if (!u->open.url.len) {
-        snprintf(u->url, sizeof u->url, "%s://127.0.0.1:%u/", u->secure ? "wss" : "ws",
-                 s->peer.port);
+        snprintf(u->url, sizeof u->url, "%s://%s127.0.0.1:%u/", u->secure ? "wss" : "ws",
+                 u->userinfo ? u->userinfo : "", s->peer.port);
         u->open.url = sq_slice_str(u->url);
     }
     u->start_ns = sq_now_ns();

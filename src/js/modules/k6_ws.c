@@ -926,22 +926,14 @@ static JSValue throw_failure(JSContext *ctx, const char *text)
     return JS_Throw(ctx, error);
 }
 
-/* A failure is seen once per cause and thread: thousands of VUs meet the same one. */
+/* Thousands of VUs meet the same failure: it is told once per cause. */
 static void warn_failure(struct ws_session *s, const char *url)
 {
     const char *text = outcome_text(s, s->outcome.error_at);
     const char *reason = outcome_text(s, s->outcome.reason_at);
-    struct sq_js_worker *w = s->self->cell->worker;
-    uint64_t hash = 1469598103934665603u;
 
-    for (const char *p = *reason ? reason : text; *p; p++)
-        hash = (hash ^ (uint8_t)*p) * 1099511628211u;
-    for (size_t i = 0; i < w->warned_count; i++)
-        if (w->warned[i] == hash)
-            return;
-    if (w->warned_count == SQ_COUNT(w->warned))
+    if (!sq_js_first_time(s->self->cell->worker->bundle, *reason ? reason : text))
         return;
-    w->warned[w->warned_count++] = hash;
     if (s->outcome.status)
         sq_log(SQ_LOG_WARN, "ws", "WebSocket connection to '%s' failed: %s: %s (status %d)", url,
                text, reason, s->outcome.status);

@@ -49,7 +49,7 @@ struct ws_outcome {
 };
 
 struct ws_session {
-    struct sq_list node; /* in instance->sessions */
+    struct sq_list node;         /* in instance->sessions */
     struct sq_js_instance *self; /* gone before a Socket that the script kept */
     JSRuntime *rt;
     struct sq_ws_conn *conn; /* NULL once released */
