@@ -219,13 +219,14 @@ static struct sq_js_cell *cell_with_room(struct sq_js_worker *w, struct sq_error
     return cell;
 }
 
-/* Cycles are collected when a cell's heap has doubled since the last time, between iterations. */
-static void collect_garbage(struct sq_js_cell *cell)
+/* At the next call when the heap has doubled since: long sessions may make garbage in cycles too.
+ */
+void sq_js_collect_garbage(struct sq_js_cell *cell)
 {
     enum { SLACK_BYTES = 2 * 1024 * 1024 };
     size_t bytes = sq_js_heap_bytes(cell->ctx);
 
-    if (bytes < cell->garbage_bytes * 2 + SLACK_BYTES)
+    if (SQ_LIKELY(bytes < cell->garbage_bytes * 2 + SLACK_BYTES))
         return;
     JS_RunGC(JS_GetRuntime(cell->ctx));
     cell->garbage_bytes = sq_js_heap_bytes(cell->ctx);
@@ -518,7 +519,7 @@ static enum sq_iteration iterate(struct sq_vu *vu)
     enum sq_iteration outcome = end_iteration(self, result);
     if (vu->iterations % TRIM_EVERY == 0)
         sq_fiber_trim(vu->fiber);
-    collect_garbage(self->cell);
+    sq_js_collect_garbage(self->cell);
     return outcome;
 }
 

@@ -93,6 +93,10 @@ struct sq_net *sq_js_net(struct sq_js_instance *self);
 
 extern const struct sq_script_ops sq_js_ops;
 
+/* Looks for garbage in cycles if the cell's heap has grown much; one comparison otherwise. On a
+ * fiber of the cell, between calls of the script. */
+void sq_js_collect_garbage(struct sq_js_cell *cell);
+
 /* A realm without templates: for the load pass. Everything below on the worker's thread. */
 struct sq_js_cell *sq_js_new_cell(struct sq_js_worker *w);
 struct sq_js_instance *sq_js_instance_new(struct sq_js_cell *cell, struct sq_vu *vu);

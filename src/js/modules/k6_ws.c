@@ -102,6 +102,7 @@ static int dispatch(struct ws_session *s, enum ws_event_kind kind, JSValue arg)
     /* Promises progress while connect blocks. */
     if (rc == 0 && sq_js_run_jobs(s->self) < 0)
         rc = -1;
+    sq_js_collect_garbage(s->self->cell);
     return rc;
 }
 
