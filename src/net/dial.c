@@ -60,6 +60,7 @@ struct sq_dial {
     void *user;
     struct sq_net_counters *counters;
     char *host;       /* owned; ASCII once START is over */
+    char *given;      /* owned; the host as it was asked for */
     char *first_text; /* owned; why the first attempt of a race failed */
     const struct sq_proxy *proxy;
     struct sq_stream *stream; /* owned until handed over */
@@ -110,6 +111,7 @@ static void dial_free(struct sq_dial *d)
         sq_proxy_talk_deinit(&d->talk);
     free(d->first_text);
     free(d->host);
+    free(d->given);
     free(d);
 }
 
@@ -628,19 +630,25 @@ static bool host_is_sane(const char *host)
 /* `hosts`, block lists, literals, then DNS (NT-1, NT-2). */
 static void resolve(struct sq_dial *d, const char *host)
 {
-    struct sq_slice name = sq_slice_str(host);
+    /* Options may spell a Unicode name either way. */
+    struct sq_slice name = sq_slice_str(host), other = d->proxy ? name : sq_slice_str(d->given);
+    const struct sq_address_policy *policy = &d->net->policy;
     union sq_address address;
     struct sq_error err = {0};
     struct sq_dns *dns;
 
     d->phase = RESOLVING;
-    const char *pattern = sq_address_policy_blocked_by(&d->net->policy, name);
+    const char *pattern = sq_address_policy_blocked_by(policy, name);
+    if (!pattern && other.len != name.len)
+        pattern = sq_address_policy_blocked_by(policy, other);
     if (pattern) {
         finish_owned(d, SQ_EBLOCKED, CODE_BLOCKED,
                      sq_xasprintf("hostname (%s) is in a blocked pattern (%s)", host, pattern));
         return;
     }
-    if (sq_address_policy_host(&d->net->policy, name, dialled_port(d), &address)) {
+    if (sq_address_policy_host(policy, name, dialled_port(d), &address) ||
+        (other.len != name.len &&
+         sq_address_policy_host(policy, other, dialled_port(d), &address))) {
         add_attempt(d, &address, sq_address_port(&address));
         start_connecting(d);
         return;
@@ -678,7 +686,7 @@ static void run_start(struct sq_deferred *deferred)
         no_such_host(d, d->host);
         return;
     }
-    free(d->host);
+    d->given = d->host;
     d->host = ascii;
     int rc = sq_proxy_choose(&d->net->proxies, d->secure, sq_slice_str(d->host), d->port, &d->proxy,
                              &why);

@@ -122,8 +122,12 @@ SQ_TEST(dial_refused)
 
 SQ_TEST(dial_hosts_block_and_blacklist)
 {
-    static const struct sq_net_host hosts[] = {
-        {"api.test", "127.0.0.1"}, {"*.wild.test", "127.0.0.1"}, {"evil.test", "127.66.0.1"}};
+    static const struct sq_net_host hosts[] = {{"api.test", "127.0.0.1"},
+                                               {"*.wild.test", "127.0.0.1"},
+                                               {"evil.test", "127.66.0.1"},
+                                               {"b\xc3\xbc"
+                                                "cher.test",
+                                                "127.0.0.1"}};
     static const char *const blocked[] = {"*.Blocked.test", "one.test"};
     static const char *const ranges[] = {"127.66.1.2/16", "10.0.0.0/8", "fd00::/8"};
     static const struct {
@@ -134,6 +138,9 @@ SQ_TEST(dial_hosts_block_and_blacklist)
         {"api.test", 0, 0, ""},
         {"API.TEST", 0, 0, ""},
         {"a.wild.test", 0, 0, ""},
+        {"b\xc3\xbc"
+         "cher.test",
+         0, 0, ""},
         {"x.blocked.test", SQ_EBLOCKED, 1111,
          "hostname (x.blocked.test) is in a blocked pattern (*.Blocked.test)"},
         {"ONE.test", SQ_EBLOCKED, 1111, "hostname (ONE.test) is in a blocked pattern (one.test)"},
