@@ -14,28 +14,33 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"run", sq_cli_run},
-    {"echo", sq_cli_echo},
-    {"version", sq_cli_version},
+    {"run", sq_cli_run},   {"archive", sq_cli_archive},       {"inspect", sq_cli_inspect},
+    {"new", sq_cli_new},   {"version", sq_cli_version},       {"stats", sq_cli_stats},
+    {"echo", sq_cli_echo}, {"completion", sq_cli_completion},
 };
 
-static void usage(FILE *to)
+static void print_help(FILE *to, const char *command)
 {
-    char *text = sq_help(NULL);
+    char *text = sq_help(command);
 
     fputs(text, to);
     free(text);
 }
 
+void sq_cli_print_help(const char *command)
+{
+    print_help(stdout, command);
+}
+
 int sq_cli_main(int argc, char **argv)
 {
     if (argc < 2) {
-        usage(stderr);
+        print_help(stderr, NULL);
         return SQ_EXIT_OTHER;
     }
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-        usage(stdout);
+        print_help(stdout, NULL);
         return SQ_EXIT_OK;
     }
     if (strcmp(name, "--version") == 0)
@@ -59,6 +64,9 @@ int sq_cli_version(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
             json = true;
+        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            sq_cli_print_help("version");
+            return SQ_EXIT_OK;
         } else {
             fprintf(stderr, "squall version: unknown argument '%s'; it takes --json\n", argv[i]);
             return SQ_EXIT_OTHER;

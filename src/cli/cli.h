@@ -8,9 +8,16 @@
 
 int sq_cli_main(int argc, char **argv);
 int sq_cli_run(int argc, char **argv);
+int sq_cli_archive(int argc, char **argv);
+int sq_cli_inspect(int argc, char **argv);
+int sq_cli_new(int argc, char **argv);
+int sq_cli_stats(int argc, char **argv);
 int sq_cli_echo(int argc, char **argv);
+int sq_cli_completion(int argc, char **argv);
 int sq_cli_version(int argc, char **argv);
 
+/* NULL: of squall itself. */
+void sq_cli_print_help(const char *command);
 /* Sets up the log from --log-output, --log-format, --verbose, --no-color and their variables. */
 int sq_cli_logging(const struct sq_flags *flags, struct sq_error *err);
 bool sq_cli_colours(const struct sq_flags *flags, int fd);

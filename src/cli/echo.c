@@ -70,9 +70,7 @@ int sq_cli_echo(int argc, char **argv)
 
     int rc = sq_flags_parse("echo", argc - 1, argv + 1, &flags, &err);
     if (rc == 0 && sq_flags_help(flags)) {
-        char *text = sq_help("echo");
-        fputs(text, stdout);
-        free(text);
+        sq_cli_print_help("echo");
         sq_flags_free(flags);
         return SQ_EXIT_OK;
     }

@@ -79,7 +79,7 @@ static struct sq_ui_view view_of(struct sq_cli_progress *p, struct sq_run *run)
     for (size_t i = 0; run->schedule && i < c->scenarios_count; i++)
         p->scenarios[i] = sq_schedule_progress(run->schedule, i, now - run->executing_ns);
     return (struct sq_ui_view){
-        .phase = phases[run->phase],
+        .phase = run->paused && run->phase_done ? SQ_UI_PAUSED : phases[run->phase],
         .elapsed_ns =
             run->executing_ns ? (run->ended_ns ? run->ended_ns : now) - run->executing_ns : 0,
         .length_ns = sq_config_length_max_ns(c),

@@ -9,63 +9,41 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/load.h"
 #include "cli/progress.h"
-#include "js/script.h"
+#include "cli/rest.h"
 #include "metrics/threshold.h"
 #include "output/output.h"
 #include "report/report.h"
 
-extern char **environ;
-
 enum { OUTPUTS_CLOSE_NS_MAX = 10 * SQ_NS_PER_S };
-
-struct test {
-    struct sq_flags *flags;
-    struct sq_config config;
-    struct sq_run run;
-    struct sq_js_bundle *bundle;
-    struct sq_thresholds *thresholds;
-    struct sq_outputs *outputs;
-    struct sq_cli_progress *progress;
-    const char *path;
-    int exit_code;
-    bool run_ready;
-};
-
-/* Remembers the first failure's exit code and passes the negative status on. */
-static int fail(struct test *t, int rc, int exit_code)
-{
-    if (rc < 0 && t->exit_code == SQ_EXIT_OK)
-        t->exit_code = exit_code;
-    return rc;
-}
 
 /* ---- hooks of the run ---- */
 
 static void on_samples(void *user, struct sq_sample_batch *batch)
 {
-    struct test *t = user;
+    struct sq_cli_test *t = user;
 
     sq_outputs_push(t->outputs, batch);
 }
 
 static bool on_evaluate(void *user, struct sq_run *run)
 {
-    struct test *t = user;
+    struct sq_cli_test *t = user;
 
     return sq_thresholds_eval(t->thresholds, run->totals, sq_run_elapsed_ns(run), false).abort;
 }
 
 static void on_tick(void *user, struct sq_run *run)
 {
-    struct test *t = user;
+    struct sq_cli_test *t = user;
 
     sq_cli_progress_tick(t->progress, run);
 }
 
 static void on_dying(void *user)
 {
-    struct test *t = user;
+    struct sq_cli_test *t = user;
 
     sq_cli_progress_stop(t->progress);
     sq_outputs_close(t->outputs, sq_now_ns() + SQ_NS_PER_S);
@@ -73,111 +51,7 @@ static void on_dying(void *user)
 
 /* ---- before the run ---- */
 
-static int read_arguments(struct test *t, int argc, char **argv, struct sq_error *err)
-{
-    char *const *args;
-    int rc = sq_flags_parse("run", argc - 1, argv + 1, &t->flags, err);
-
-    if (rc < 0 || sq_flags_help(t->flags))
-        return fail(t, rc, SQ_EXIT_OTHER);
-    size_t count = sq_flags_args(t->flags, &args);
-    if (count != 1)
-        return fail(
-            t,
-            sq_error_set(err, SQ_EINVALID,
-                         "'run' takes exactly one script, got %zu; try 'squall run script.js'",
-                         count),
-            SQ_EXIT_OTHER);
-    t->path = args[0];
-    if (strcmp(t->path, "-") != 0 && access(t->path, R_OK) < 0)
-        return fail(
-            t,
-            sq_error_set(err, -errno, "cannot open the script '%s': %s", t->path, strerror(errno)),
-            SQ_EXIT_OTHER);
-    return fail(t, sq_cli_logging(t->flags, err), SQ_EXIT_OTHER);
-}
-
-/* Everything but the script's own options: enough to run its init code. */
-static int read_options(struct test *t, const char *script_json, struct sq_error *err)
-{
-    const char *path = sq_flags_or_env(t->flags, environ, "config");
-    struct sq_config *c = &t->config;
-    char *standard = NULL;
-    int rc;
-
-    sq_config_deinit(c);
-    sq_config_init(c);
-    if (!path) {
-        const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-        if (base || home)
-            standard =
-                sq_xasprintf("%s%s/k6/config.json", base ? base : home, base ? "" : "/.config");
-    }
-    rc = path || standard ? sq_config_from_file(c, path ? path : standard, path != NULL, err) : 0;
-    free(standard);
-    if (rc == 0 && script_json)
-        rc = sq_config_from_script(c, script_json, err);
-    if (rc == 0)
-        rc = sq_config_from_env(c, environ, err);
-    if (rc == 0)
-        rc = sq_config_from_flags(c, t->flags, err);
-    return fail(t, rc, rc < 0 ? sq_config_exit_code(c) : 0);
-}
-
-static void add_env(struct sq_pair_list *env, const char *key, const char *value)
-{
-    for (size_t i = 0; i < env->count; i++)
-        if (strcmp(env->items[i].key, key) == 0) {
-            free(env->items[i].value);
-            env->items[i].value = sq_xstrdup(value);
-            return;
-        }
-    env->items = sq_xrealloc(env->items, (env->count + 1) * sizeof *env->items);
-    env->items[env->count++] = (struct sq_key_value){sq_xstrdup(key), sq_xstrdup(value)};
-}
-
-static void collect_env(struct test *t)
-{
-    struct sq_pair_list *env = &t->bundle->env;
-
-    if (t->config.include_system_env)
-        for (char **e = environ; *e; e++) {
-            const char *equals = strchr(*e, '=');
-            if (!equals)
-                continue;
-            char *key = sq_xstrndup(*e, (size_t)(equals - *e));
-            add_env(env, key, equals + 1);
-            free(key);
-        }
-    for (size_t i = 0; i < t->config.env.count; i++)
-        add_env(env, t->config.env.items[i].key, t->config.env.items[i].value);
-}
-
-static int load_script(struct test *t, struct sq_error *err)
-{
-    char *json;
-    int rc = sq_run_init(&t->run, &t->config, &sq_js_ops, t->bundle, err);
-
-    if (rc < 0)
-        return fail(t, rc, SQ_EXIT_OTHER);
-    t->run_ready = true;
-    if ((rc = sq_run_catch_signals(&t->run, err)) < 0)
-        return fail(t, rc, SQ_EXIT_OTHER);
-    collect_env(t);
-    rc = sq_js_load(&t->run, t->path, &json, err);
-    if (rc < 0) {
-        free(json);
-        return fail(t, rc,
-                    t->run.exit_code    ? t->run.exit_code
-                    : rc == SQ_EINVALID ? SQ_EXIT_OTHER
-                                        : SQ_EXIT_SCRIPT);
-    }
-    rc = read_options(t, json, err);
-    free(json);
-    return rc;
-}
-
-static int prepare_thresholds(struct test *t, struct sq_error *err)
+static int prepare_thresholds(struct sq_cli_test *t, struct sq_error *err)
 {
     const struct sq_config *c = &t->config;
     struct sq_threshold_spec *specs = sq_xcalloc(c->thresholds_count, sizeof *specs);
@@ -188,18 +62,33 @@ static int prepare_thresholds(struct test *t, struct sq_error *err)
         const struct sq_threshold_source *source = &c->thresholds[i];
         if (source->expression)
             specs[count++] =
-                (struct sq_threshold_spec){source->metric, source->expression, source->abort_on_fail,
-                                           source->delay_abort_eval_ns};
+                (struct sq_threshold_spec){source->metric, source->expression,
+                                           source->abort_on_fail, source->delay_abort_eval_ns};
         else if (strchr(source->metric, '{')) /* an empty list: only tracked and shown */
             rc = sq_registry_add_submetric(t->run.registry, source->metric, err);
     }
     if (rc >= 0)
-        rc = sq_thresholds_new(t->run.registry, specs, count, c->no_thresholds, &t->thresholds, err);
+        rc =
+            sq_thresholds_new(t->run.registry, specs, count, c->no_thresholds, &t->thresholds, err);
     free(specs);
-    return fail(t, rc, SQ_EXIT_CONFIG);
+    return sq_cli_fail(t, rc, SQ_EXIT_CONFIG);
 }
 
-static int prepare(struct test *t, struct sq_error *err)
+/* Before the run starts, so that a port in use is told at once (ENG-210). */
+static int start_rest(struct sq_cli_test *t, struct sq_error *err)
+{
+    const char *address = t->config.address;
+
+    t->run.paused = t->config.paused;
+    if (address && *address)
+        return sq_cli_fail(t, sq_rest_start(t, address, err), SQ_EXIT_ADDRESS);
+    if (t->run.paused)
+        sq_log(SQ_LOG_WARN, "run",
+               "--paused without --address: nothing can resume the test, only a signal ends it");
+    return 0;
+}
+
+static int prepare(struct sq_cli_test *t, struct sq_error *err)
 {
     struct sq_config *c = &t->config;
     int exit_code;
@@ -208,13 +97,13 @@ static int prepare(struct test *t, struct sq_error *err)
     int rc = sq_config_derive(c, err);
 
     if (rc < 0)
-        return fail(t, rc, sq_config_exit_code(c));
+        return sq_cli_fail(t, rc, sq_config_exit_code(c));
     for (size_t i = 0; i < c->warnings.count; i++)
         sq_log(SQ_LOG_WARN, "options", "%s", c->warnings.items[i]);
     if ((rc = sq_js_check_exports(&t->run, &exit_code, err)) < 0)
-        return fail(t, rc, exit_code);
+        return sq_cli_fail(t, rc, exit_code);
     if ((rc = sq_cli_net_options(c, &t->bundle->net_options, err)) < 0)
-        return fail(t, rc, SQ_EXIT_CONFIG);
+        return sq_cli_fail(t, rc, SQ_EXIT_CONFIG);
     if ((rc = prepare_thresholds(t, err)) < 0)
         return rc;
     if (c->summary_mode == SQ_SUMMARY_FULL)
@@ -224,15 +113,16 @@ static int prepare(struct test *t, struct sq_error *err)
     if (c->isolation && strcmp(c->isolation, "vu") == 0)
         t->bundle->cell_vus_max = 1;
     t->bundle->options_json = sq_config_json(c);
+    t->bundle->test_options_json = sq_config_json_test_options(c);
     if (c->console_output && !(t->bundle->console = fopen(c->console_output, "ae")))
-        return fail(t,
-                    sq_error_set(err, -errno, "--console-output: cannot open '%s': %s",
-                                 c->console_output, strerror(errno)),
-                    SQ_EXIT_OTHER);
+        return sq_cli_fail(t,
+                           sq_error_set(err, -errno, "--console-output: cannot open '%s': %s",
+                                        c->console_output, strerror(errno)),
+                           SQ_EXIT_OTHER);
     const struct sq_output_env env = {.registry = t->run.registry, .thresholds = t->thresholds};
     if (c->out.count &&
         (rc = sq_outputs_open(c->out.items, c->out.count, &env, &t->outputs, err)) < 0)
-        return fail(t, rc, SQ_EXIT_OTHER);
+        return sq_cli_fail(t, rc, SQ_EXIT_OTHER);
     sq_cli_raise_descriptors(sq_scenarios_vus_max(c->scenarios, c->scenarios_count));
     t->run.hooks = (struct sq_run_hooks){
         .user = t,
@@ -242,12 +132,13 @@ static int prepare(struct test *t, struct sq_error *err)
         .dying = on_dying,
     };
     sq_run_prepare(&t->run);
-    return 0;
+    return start_rest(t, err);
 }
 
 /* ---- the run ---- */
 
-static void report_phase(struct test *t, int rc, const struct sq_error *err, int timeout_code)
+static void report_phase(struct sq_cli_test *t, int rc, const struct sq_error *err,
+                         int timeout_code)
 {
     if (rc >= 0 || rc == SQ_ECANCELLED)
         return;
@@ -259,7 +150,14 @@ static void report_phase(struct test *t, int rc, const struct sq_error *err, int
                 NULL);
 }
 
-static void run_test(struct test *t)
+/* Paused time is not test time (ENG-217). */
+static void wait_while_paused(struct sq_cli_test *t)
+{
+    while (t->run.paused && !t->run.stopping)
+        sq_rest_wait(t);
+}
+
+static void run_test(struct sq_cli_test *t)
 {
     struct sq_run *run = &t->run;
     struct sq_error err = {0};
@@ -270,6 +168,9 @@ static void run_test(struct test *t)
             sq_run_stop(run, SQ_EXIT_OTHER, err.text);
         return;
     }
+    wait_while_paused(t);
+    if (run->stopping)
+        return;
     run->phase = SQ_PHASE_SETUP;
     run->started_ns = sq_now_ns();
     run->started_wall_ns = sq_wall_ns();
@@ -304,10 +205,11 @@ static void write_file(const char *name, const void *data, size_t len)
         sq_log(SQ_LOG_ERROR, "summary", "cannot write all of '%s': %s", name, strerror(errno));
 }
 
-static void write_summary(struct test *t)
+static void write_summary(struct sq_cli_test *t)
 {
     const struct sq_config *c = &t->config;
     struct sq_js_summary_file *files;
+    const struct sq_js_file *source = sq_js_find_source(t->bundle, t->main_name);
     size_t count;
 
     if (c->summary_mode == SQ_SUMMARY_DISABLED)
@@ -327,6 +229,7 @@ static void write_summary(struct test *t)
         .stdout_tty = isatty(STDOUT_FILENO),
         .stderr_tty = isatty(STDERR_FILENO),
         .setup_data = t->bundle->setup_data,
+        .script = source ? (const char *)source->bytes.data : NULL,
         .ws_sessions_cut = t->run.sessions_cut,
         .k6_version = "2.2.0",
         .wall_ns = sq_wall_ns(),
@@ -349,7 +252,7 @@ static void write_summary(struct test *t)
     }
 }
 
-static void judge_thresholds(struct test *t)
+static void judge_thresholds(struct sq_cli_test *t)
 {
     struct sq_run *run = &t->run;
 
@@ -366,7 +269,7 @@ static void judge_thresholds(struct test *t)
         run->exit_code = SQ_EXIT_THRESHOLDS;
 }
 
-static void finish(struct test *t)
+static void finish(struct sq_cli_test *t)
 {
     struct sq_run *run = &t->run;
 
@@ -385,79 +288,40 @@ static void finish(struct test *t)
         sq_cli_progress_final(t->progress, run);
     if (run->exit_reason)
         sq_log(SQ_LOG_ERROR, "run", "%s", run->exit_reason);
+    if (run->exit_code == SQ_EXIT_OK && atomic_load(&run->marked_failed))
+        run->exit_code = SQ_EXIT_MARKED_FAILED;
     t->exit_code = run->exit_code;
 }
 
-static void free_env(struct sq_pair_list *env)
+/* ENG-204: the process and its REST API stay until a signal comes; a signal before was enough. */
+static void linger(struct sq_cli_test *t)
 {
-    for (size_t i = 0; i < env->count; i++) {
-        free(env->items[i].key);
-        free(env->items[i].value);
-    }
-    free(env->items);
-}
+    struct sq_run *run = &t->run;
 
-static void deinit(struct test *t)
-{
-#ifdef SQ_DEBUG
-    /* In release the end of the process does this at once. */
-    sq_outputs_close(t->outputs, sq_now_ns());
-    sq_thresholds_free(t->thresholds);
-    sq_cli_progress_free(t->progress);
-    if (t->run_ready)
-        sq_run_deinit(&t->run);
-    sq_cli_net_options_deinit(&t->bundle->net_options);
-    free_env(&t->bundle->env);
-    if (t->bundle->console)
-        fclose(t->bundle->console);
-    sq_js_bundle_free(t->bundle);
-    sq_tag_table_free(t->run.tag_table);
-    sq_registry_free(t->run.registry);
-    sq_config_deinit(&t->config);
-    sq_flags_free(t->flags);
-#else
-    (void)free_env;
-    if (t->outputs)
-        sq_outputs_close(t->outputs, sq_now_ns());
-#endif
-}
-
-static int start(struct test *t, int argc, char **argv, struct sq_error *err)
-{
-    int rc = read_arguments(t, argc, argv, err);
-
-    if (rc < 0 || sq_flags_help(t->flags))
-        return rc;
-    if ((rc = read_options(t, NULL, err)) < 0 || (rc = load_script(t, err)) < 0)
-        return rc;
-    return prepare(t, err);
+    if (!t->config.linger || run->signals)
+        return;
+    fflush(NULL);
+    sq_log(SQ_LOG_INFO, "run", "lingering: press ^C to end");
+    run->lingering = true;
+    while (run->lingering)
+        sq_rest_wait(t);
 }
 
 int sq_cli_run(int argc, char **argv)
 {
-    struct test *t = sq_xcalloc(1, sizeof *t);
+    struct sq_cli_test t;
     struct sq_error err = {0};
 
-    sq_config_init(&t->config);
-    sq_js_init_process();
-    t->run.registry = sq_registry_new();
-    t->run.tag_table = sq_tag_table_new();
-    t->bundle = sq_js_bundle_new(&t->config);
-    if (start(t, argc, argv, &err) < 0) {
-        sq_log_line(SQ_LOG_ERROR, err.text, strlen(err.text), NULL, NULL);
-    } else if (sq_flags_help(t->flags)) {
-        char *text = sq_help("run");
-        fputs(text, stdout);
-        free(text);
-    } else {
-        t->progress = sq_cli_progress_new(&t->config, t->path, t->flags);
-        sq_cli_progress_banner(t->progress);
-        run_test(t);
-        finish(t);
+    sq_cli_test_init(&t);
+    int rc = sq_cli_test_open(&t, argc, argv, NULL, &err);
+    if (rc == 0 && sq_flags_help(t.flags)) {
+        sq_cli_print_help("run");
+    } else if (rc == 0 && (rc = prepare(&t, &err)) == 0) {
+        t.progress = sq_cli_progress_new(&t.config, t.path, t.flags);
+        sq_cli_progress_banner(t.progress);
+        run_test(&t);
+        finish(&t);
+        linger(&t);
     }
-    int exit_code = t->exit_code;
-    deinit(t);
-    free(t);
-    fflush(NULL);
-    return exit_code;
+    return sq_cli_test_end(&t, rc, &err);
 }

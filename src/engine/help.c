@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --help of each command, out of the option table. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "engine/options.h"
 
 enum { HELP_COLUMN = 36 };
 
-static const struct {
-    unsigned bit;
-    const char *usage, *what;
-} commands[] = {
-    {SQ_CMD_RUN, "run [options] FILE",
+const struct sq_command_info sq_commands[] = {
+    {SQ_CMD_RUN, "run", "[options] FILE",
      "Run a test script or archive; - reads the script from standard input."},
-    {SQ_CMD_ARCHIVE, "archive [options] FILE",
+    {SQ_CMD_ARCHIVE, "archive", "[options] FILE",
      "Pack a script, what it loads and its options into one file."},
-    {SQ_CMD_INSPECT, "inspect [options] FILE", "Print a script's options as JSON."},
-    {SQ_CMD_NEW, "new [options] [FILE]", "Write a starter script (default script.js)."},
-    {SQ_CMD_VERSION, "version [options]", "Print the version."},
-    {SQ_CMD_STATS, "stats [options]", "Print the metrics of a running test."},
-    {SQ_CMD_ECHO, "echo [options]", "Serve WebSocket echo, to try scripts against."},
+    {SQ_CMD_INSPECT, "inspect", "[options] FILE", "Print a script's options as JSON."},
+    {SQ_CMD_NEW, "new", "[options] [FILE]", "Write a starter script (default script.js)."},
+    {SQ_CMD_VERSION, "version", "[options]", "Print the version."},
+    {SQ_CMD_STATS, "stats", "[options]", "Print the metrics of a running test."},
+    {SQ_CMD_ECHO, "echo", "[options]", "Serve WebSocket echo, to try scripts against."},
+    {SQ_CMD_COMPLETION, "completion", "bash|zsh|fish", "Print a shell's completion script."},
 };
+const size_t sq_commands_count = SQ_COUNT(sq_commands);
+
+unsigned sq_command_bit(const char *command)
+{
+    for (size_t i = 0; i < SQ_COUNT(sq_commands); i++)
+        if (strcmp(sq_commands[i].name, command) == 0)
+            return sq_commands[i].bit;
+    return 0;
+}
 
 static const char *const group_titles[] = {
     [SQ_GROUP_LOAD] = "How much load", [SQ_GROUP_SCRIPT] = "The script",
@@ -72,20 +80,20 @@ static void put_group(struct sq_buf *out, enum sq_option_group group, unsigned c
 static void put_overview(struct sq_buf *out)
 {
     sq_buf_puts(out, "Usage: squall COMMAND [options]\n\nCommands:\n");
-    for (size_t i = 0; i < SQ_COUNT(commands); i++)
-        sq_buf_printf(out, "  %-10.*s%s\n", (int)strcspn(commands[i].usage, " "), commands[i].usage,
-                      commands[i].what);
+    for (size_t i = 0; i < SQ_COUNT(sq_commands); i++)
+        sq_buf_printf(out, "  %-12s%s\n", sq_commands[i].name, sq_commands[i].what);
     sq_buf_puts(out, "\nsquall COMMAND --help tells the options of a command.\n");
 }
 
 char *sq_help(const char *command)
 {
-    unsigned bit = sq_command_bit(command);
+    unsigned bit = command ? sq_command_bit(command) : 0;
     struct sq_buf out = {0};
 
-    for (size_t i = 0; i < SQ_COUNT(commands); i++)
-        if (commands[i].bit == bit)
-            sq_buf_printf(&out, "Usage: squall %s\n\n%s\n", commands[i].usage, commands[i].what);
+    for (size_t i = 0; i < SQ_COUNT(sq_commands); i++)
+        if (sq_commands[i].bit == bit)
+            sq_buf_printf(&out, "Usage: squall %s %s\n\n%s\n", sq_commands[i].name,
+                          sq_commands[i].arguments, sq_commands[i].what);
     if (!bit)
         put_overview(&out);
     for (int group = SQ_GROUP_LOAD; bit && group <= SQ_GROUP_GLOBAL; group++)

@@ -143,7 +143,7 @@ const struct sq_option sq_options[] = {
         T(SWITCH), NO, GROUP(COMMAND), SQ_CMD_ARCHIVE, 0, NULL, NULL},
     {"execution-requirements", 0, NULL, NULL, NULL, "print derived options, longest duration and most virtual users",
         T(SWITCH), NO, GROUP(COMMAND), SQ_CMD_INSPECT, 0, NULL, NULL},
-    {"template", 0, NULL, NULL, "NAME", "starter to write: minimal, protocol, browser or a file",
+    {"template", 0, NULL, NULL, "NAME", "starter to write: minimal, protocol, websockets or a file",
         T(TEXT), NO, GROUP(COMMAND), SQ_CMD_NEW, 0, NULL, NULL},
     {"force", 'f', NULL, NULL, NULL, "overwrite the file if it exists",
         T(SWITCH), NO, GROUP(COMMAND), SQ_CMD_NEW, 0, NULL, NULL},
@@ -197,20 +197,3 @@ const struct sq_option sq_options[] = {
 };
 /* clang-format on */
 const size_t sq_options_count = SQ_COUNT(sq_options);
-
-unsigned sq_command_bit(const char *command)
-{
-    static const struct {
-        const char *name;
-        unsigned bit;
-    } commands[] = {
-        {"run", SQ_CMD_RUN},   {"archive", SQ_CMD_ARCHIVE}, {"inspect", SQ_CMD_INSPECT},
-        {"new", SQ_CMD_NEW},   {"version", SQ_CMD_VERSION}, {"stats", SQ_CMD_STATS},
-        {"echo", SQ_CMD_ECHO},
-    };
-
-    for (size_t i = 0; i < SQ_COUNT(commands); i++)
-        if (strcmp(commands[i].name, command) == 0)
-            return commands[i].bit;
-    return 0;
-}

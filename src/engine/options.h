@@ -40,7 +40,8 @@ enum sq_command { /* bits */
                   SQ_CMD_VERSION = 1 << 4,
                   SQ_CMD_STATS = 1 << 5,
                   SQ_CMD_ECHO = 1 << 6,
-                  SQ_CMD_ALL = (1 << 7) - 1,
+                  SQ_CMD_COMPLETION = 1 << 7,
+                  SQ_CMD_ALL = (1 << 8) - 1,
                   SQ_CMD_TEST = SQ_CMD_RUN | SQ_CMD_ARCHIVE, /* commands that consolidate options */
                   SQ_CMD_LOAD = SQ_CMD_TEST | SQ_CMD_INSPECT,
 };
@@ -88,6 +89,13 @@ struct sq_option {
 
 extern const struct sq_option sq_options[];
 extern const size_t sq_options_count;
+
+struct sq_command_info {
+    unsigned bit;
+    const char *name, *arguments, *what;
+};
+extern const struct sq_command_info sq_commands[];
+extern const size_t sq_commands_count;
 /* 0 for a word that is no command. */
 unsigned sq_command_bit(const char *command);
 

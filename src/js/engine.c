@@ -464,6 +464,39 @@ bool sq_js_is_array_buffer(JSContext *ctx, JSValueConst value)
            JS_VALUE_GET_OBJ(value)->class_id == JS_CLASS_ARRAY_BUFFER;
 }
 
+JSValue sq_js_new_proxy(JSContext *ctx, JSValueConst target, JSValueConst handler)
+{
+    JSValueConst args[] = {target, handler};
+
+    return js_proxy_constructor(ctx, JS_UNDEFINED, 2, args);
+}
+
+int sq_js_view_bytes(JSValueConst value, const uint8_t **data, size_t *len)
+{
+    const JSArrayBuffer *buffer;
+    size_t offset = 0, size;
+
+    if (JS_VALUE_GET_TAG(value) != JS_TAG_OBJECT)
+        return 0;
+    const JSObject *p = JS_VALUE_GET_OBJ(value);
+    if (p->class_id == JS_CLASS_ARRAY_BUFFER || p->class_id == JS_CLASS_SHARED_ARRAY_BUFFER) {
+        buffer = p->u.array_buffer;
+        size = (size_t)buffer->byte_length;
+    } else if (p->class_id >= JS_CLASS_UINT8C_ARRAY && p->class_id <= JS_CLASS_DATAVIEW) {
+        const JSTypedArray *view = p->u.typed_array;
+        buffer = view->buffer->u.array_buffer;
+        offset = view->offset;
+        size = view->length;
+    } else {
+        return 0;
+    }
+    if (!buffer || buffer->detached || offset + size > (size_t)buffer->byte_length)
+        offset = size = 0;
+    *data = size ? buffer->data + offset : (const uint8_t *)"";
+    *len = size;
+    return buffer && buffer->shared ? 2 : 1;
+}
+
 JSModuleDef *sq_js_find_module(JSContext *ctx, const char *name)
 {
     JSAtom atom = JS_NewAtom(ctx, name);

@@ -1,22 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The event loop of a VU: pending jobs, global timers, rejections (ENG-170 to ENG-175). It has no
- * loop of its own underneath: the VU's fiber waits, the worker's loop wakes it. */
-#include <math.h>
-#include <stdio.h>
+/* The event loop of a VU: pending jobs, tasks, timers, rejections (ENG-170 to ENG-175). It has no
+ * loop of its own underneath: the VU's fiber waits, callbacks of the worker's loop post tasks and
+ * resume it, or hand a task over right inside the callback. */
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "js/instance.h"
-
-struct js_timer {
-    struct sq_list node;         /* in instance->timers, by due time */
-    int64_t due_ns, interval_ns; /* interval 0: once */
-    JSValue fn;
-    JSValue *args;
-    int argc;
-    uint32_t id;
-};
 
 struct rejection {
     struct sq_list node;
@@ -25,11 +15,17 @@ struct rejection {
 
 /* ---- jobs ---- */
 
+static bool stopped(const struct sq_js_instance *self)
+{
+    return self->vu->interrupted || self->aborted;
+}
+
 int sq_js_run_jobs(struct sq_js_instance *self)
 {
     JSContext *job_ctx, *ctx = self->cell->ctx;
     int rc;
 
+    self->turn++;
     while ((rc = JS_ExecutePendingJob(JS_GetRuntime(ctx), &job_ctx)) != 0) {
         if (rc < 0) {
             JSValue exception = JS_GetException(ctx);
@@ -38,157 +34,71 @@ int sq_js_run_jobs(struct sq_js_instance *self)
             else
                 JS_FreeValue(ctx, exception);
         }
-        if (self->vu->interrupted)
+        if (stopped(self))
             return -1;
         /* An endless chain of promises has no loop that the engine would poll in. */
         sq_vu_yield_if_due(self->vu, sq_now_ns());
     }
-    return self->vu->interrupted ? -1 : 0;
+    return stopped(self) ? -1 : 0;
 }
 
-/* ---- timers ---- */
+/* ---- tasks ---- */
 
-static void free_timer(JSContext *ctx, struct js_timer *t)
+static void append_task(struct sq_js_instance *self, struct sq_js_task *task)
 {
-    sq_list_remove(&t->node);
-    JS_FreeValue(ctx, t->fn);
-    for (int i = 0; i < t->argc; i++)
-        JS_FreeValue(ctx, t->args[i]);
-    free(t->args);
-    free(t);
+    task->next = NULL;
+    *self->tasks_tail = task;
+    self->tasks_tail = &task->next;
 }
 
-static void insert_timer(struct sq_js_instance *self, struct js_timer *t)
+static struct sq_js_task *first_task(struct sq_js_instance *self)
 {
-    struct sq_list *after = self->timers.prev;
+    struct sq_js_task *task = self->tasks;
 
-    /* Equal due times keep the order of their setting. */
-    while (after != &self->timers &&
-           SQ_CONTAINER_OF(after, struct js_timer, node)->due_ns > t->due_ns)
-        after = after->prev;
-    t->node.prev = after;
-    t->node.next = after->next;
-    after->next->prev = &t->node;
-    after->next = &t->node;
+    self->tasks = task->next;
+    if (!self->tasks)
+        self->tasks_tail = &self->tasks;
+    return task;
 }
 
-static JSValue set_timer(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
-                         int repeat)
+void sq_js_post(struct sq_js_instance *self, struct sq_js_task *task)
 {
-    struct sq_js_instance *self = sq_js_self(ctx);
-    double ms = 0;
-
-    (void)this_val;
-    if (argc < 1 || !JS_IsFunction(ctx, argv[0]))
-        return JS_ThrowTypeError(ctx, "%s: the first argument must be a function",
-                                 repeat ? "setInterval" : "setTimeout");
-    if (argc > 1 && JS_ToFloat64(ctx, &ms, argv[1]) < 0)
-        return JS_EXCEPTION;
-    if (!(ms > 0))
-        ms = 0;
-    ms = SQ_MIN(ms, 9e12);
-    struct js_timer *t = sq_xcalloc(1, sizeof *t);
-    t->id = ++self->timer_id_last;
-    t->fn = JS_DupValue(ctx, argv[0]);
-    t->argc = argc > 2 ? argc - 2 : 0;
-    t->args = t->argc ? sq_xmalloc((size_t)t->argc * sizeof *t->args) : NULL;
-    for (int i = 0; i < t->argc; i++)
-        t->args[i] = JS_DupValue(ctx, argv[i + 2]);
-    int64_t ns = (int64_t)(ms * SQ_NS_PER_MS);
-    t->due_ns = sq_now_ns() + ns;
-    t->interval_ns = repeat ? SQ_MAX(ns, (int64_t)1) : 0;
-    insert_timer(self, t);
-    return JS_NewUint32(ctx, t->id);
+    append_task(self, task);
+    if (self->in_loop)
+        sq_vu_run_now(self->vu);
 }
 
-static JSValue clear_timer(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+bool sq_js_offer(struct sq_js_instance *self, struct sq_js_task *task)
 {
-    struct sq_js_instance *self = sq_js_self(ctx);
-    uint32_t id;
+    struct sq_vu *vu = self->vu;
 
-    (void)this_val;
-    if (argc < 1 || JS_IsUndefined(argv[0]) || JS_IsNull(argv[0]))
-        return JS_UNDEFINED;
-    if (JS_ToUint32(ctx, &id, argv[0]) < 0)
-        return JS_EXCEPTION;
-    SQ_LIST_FOR_EACH (node, &self->timers) {
-        struct js_timer *t = SQ_CONTAINER_OF(node, struct js_timer, node);
-        if (t->id == id) {
-            free_timer(ctx, t);
-            break;
+    /* Under another VU's fiber ours would only be made ready. */
+    if (!self->in_loop || !vu->waiting || self->tasks || self->offered || vu->worker->current)
+        return false;
+    self->offered = task;
+    sq_vu_run_now(vu);
+    bool taken = self->offered != task;
+    if (!taken)
+        self->offered = NULL;
+    return taken;
+}
+
+void sq_js_drop_tasks(struct sq_js_instance *self,
+                      bool (*wanted)(const struct sq_js_task *task, const void *owner),
+                      const void *owner)
+{
+    struct sq_js_task **link = &self->tasks;
+
+    while (*link) {
+        struct sq_js_task *task = *link;
+        if (wanted && !wanted(task, owner)) {
+            link = &task->next;
+            continue;
         }
+        *link = task->next;
+        task->drop(self, task);
     }
-    return JS_UNDEFINED;
-}
-
-static const JSCFunctionListEntry timer_functions[] = {
-    JS_CFUNC_MAGIC_DEF("setTimeout", 2, set_timer, 0),
-    JS_CFUNC_MAGIC_DEF("setInterval", 2, set_timer, 1),
-    JS_CFUNC_DEF("clearTimeout", 1, clear_timer),
-    JS_CFUNC_DEF("clearInterval", 1, clear_timer),
-};
-
-void sq_js_event_loop_globals(JSContext *ctx, JSValueConst global)
-{
-    JS_SetPropertyFunctionList(ctx, global, timer_functions, SQ_COUNT(timer_functions));
-}
-
-int64_t sq_js_next_timer_ns(const struct sq_js_instance *self)
-{
-    if (sq_list_empty(&self->timers))
-        return INT64_MAX;
-    return SQ_CONTAINER_OF(self->timers.next, struct js_timer, node)->due_ns;
-}
-
-/* -1: the callback threw; the exception is pending. */
-static int fire(struct sq_js_instance *self, struct js_timer *t)
-{
-    JSContext *ctx = self->cell->ctx;
-    JSValue fn = JS_DupValue(ctx, t->fn);
-    int argc = t->argc;
-    JSValue *args = argc ? sq_xmalloc((size_t)argc * sizeof *args) : NULL;
-
-    for (int i = 0; i < argc; i++)
-        args[i] = JS_DupValue(ctx, t->args[i]);
-    if (t->interval_ns) {
-        sq_list_remove(&t->node);
-        t->due_ns = SQ_MAX(t->due_ns + t->interval_ns, sq_now_ns());
-        insert_timer(self, t);
-    } else {
-        free_timer(ctx, t);
-    }
-    JSValue result = JS_Call(ctx, fn, JS_UNDEFINED, argc, args);
-    for (int i = 0; i < argc; i++)
-        JS_FreeValue(ctx, args[i]);
-    free(args);
-    JS_FreeValue(ctx, fn);
-    bool threw = JS_IsException(result);
-    JS_FreeValue(ctx, result);
-    return threw ? -1 : 0;
-}
-
-int sq_js_run_due_timers(struct sq_js_instance *self)
-{
-    int64_t now = sq_now_ns();
-
-    while (sq_js_next_timer_ns(self) <= now) {
-        if (fire(self, SQ_CONTAINER_OF(self->timers.next, struct js_timer, node)) < 0)
-            return -1;
-        if (sq_js_run_jobs(self) < 0)
-            return 0;
-    }
-    return 0;
-}
-
-void sq_js_drop_timers(struct sq_js_instance *self, bool warn)
-{
-    SQ_LIST_FOR_EACH (node, &self->timers) {
-        struct js_timer *t = SQ_CONTAINER_OF(node, struct js_timer, node);
-        if (warn)
-            sq_log(SQ_LOG_WARN, "js",
-                   "setTimeout %u was stopped because the VU iteration was interrupted", t->id);
-        free_timer(self->cell->ctx, t);
-    }
+    self->tasks_tail = link;
 }
 
 /* ---- rejections ---- */
@@ -260,38 +170,116 @@ void sq_js_log_exception(struct sq_js_instance *self, JSValue exception, const c
 
 /* ---- until nothing is pending ---- */
 
-static bool settled(JSContext *ctx, JSValueConst promise)
+static bool rejected(JSContext *ctx, JSValueConst promise)
 {
-    return !JS_IsUndefined(promise) && JS_PromiseState(ctx, promise) != JS_PROMISE_PENDING;
+    return !JS_IsUndefined(promise) && JS_PromiseState(ctx, promise) == JS_PROMISE_REJECTED;
+}
+
+/* SQ_ECANCELLED: interrupted. 1: nothing is left to wait for. */
+static int wait_for_task(struct sq_js_instance *self)
+{
+    int64_t next = sq_js_next_timer_ns(self);
+    int rc;
+
+    if (self->tasks || next <= sq_now_ns()) {
+        sq_vu_yield_if_due(self->vu, sq_now_ns());
+        return stopped(self) ? SQ_ECANCELLED : 0;
+    }
+    if (next == INT64_MAX && sq_list_empty(&self->resources))
+        return 1;
+    self->in_loop = true;
+    rc = next == INT64_MAX ? sq_vu_wait(self->vu) : sq_vu_wait_until(self->vu, next);
+    self->in_loop = false;
+    return rc < 0 ? SQ_ECANCELLED : 0;
+}
+
+/* What is there now, timers first; what comes meanwhile belongs to the next batch (9.4). -1: an
+ * exception is pending, or the VU is to stop. */
+static int run_batch(struct sq_js_instance *self)
+{
+    struct sq_js_task *offered = self->offered;
+
+    if (offered) {
+        self->offered = NULL;
+        if (offered->run(self, offered) < 0)
+            return -1;
+    }
+    struct sq_js_task *last =
+        self->tasks ? SQ_CONTAINER_OF(self->tasks_tail, struct sq_js_task, next) : NULL;
+    if (!sq_list_empty(&self->timers) && sq_js_run_due_timers(self) < 0)
+        return -1;
+    for (bool more = last != NULL; more && self->tasks && !stopped(self);) {
+        struct sq_js_task *task = first_task(self);
+        more = task != last;
+        if (task->run(self, task) < 0)
+            return -1;
+    }
+    return stopped(self) ? -1 : 0;
+}
+
+/* The exception of a batch. 0 when there was none. */
+static int end_batch(struct sq_js_instance *self, bool quiet)
+{
+    JSContext *ctx = self->cell->ctx;
+    JSValue exception = JS_HasException(ctx) ? JS_GetException(ctx) : JS_UNINITIALIZED;
+
+    if (stopped(self) || quiet || JS_IsUninitialized(exception) ||
+        sq_js_is_uncatchable(ctx, exception))
+        JS_FreeValue(ctx, exception);
+    else
+        sq_js_log_exception(self, exception, "");
+    return stopped(self) ? SQ_ECANCELLED : SQ_ESCRIPT;
+}
+
+void sq_js_drain(struct sq_js_instance *self)
+{
+    if (self->draining || stopped(self))
+        return;
+    self->draining = true;
+    sq_js_drop_timers(self, true);
+    SQ_LIST_FOR_EACH (node, &self->resources) {
+        struct sq_js_resource *r = SQ_CONTAINER_OF(node, struct sq_js_resource, node);
+        r->stop(self, r, false);
+    }
+    /* What fails from here on is a consequence: it is not told again (9.5). */
+    while (sq_js_run_jobs(self) == 0 && wait_for_task(self) == 0)
+        if (run_batch(self) < 0)
+            end_batch(self, true);
+    sq_js_forget_rejections(self);
+    self->draining = false;
+}
+
+void sq_js_cut(struct sq_js_instance *self, bool warn)
+{
+    sq_js_drop_timers(self, warn);
+    SQ_LIST_FOR_EACH (node, &self->resources) {
+        struct sq_js_resource *r = SQ_CONTAINER_OF(node, struct sq_js_resource, node);
+        r->stop(self, r, true);
+    }
+    sq_js_drop_tasks(self, NULL, NULL);
 }
 
 int sq_js_run_events(struct sq_js_instance *self, JSValueConst promise)
 {
-    JSContext *ctx = self->cell->ctx;
+    int rc;
 
     for (;;) {
         if (sq_js_run_jobs(self) < 0)
             return SQ_ECANCELLED;
-        if (JS_IsUndefined(promise) && sq_js_report_rejections(self)) {
-            sq_js_drop_timers(self, true);
+        if (rejected(self->cell->ctx, promise)) {
+            sq_js_drain(self);
+            return stopped(self) ? SQ_ECANCELLED : 0;
+        }
+        if (sq_js_report_rejections(self)) {
+            sq_js_drain(self);
             return SQ_ESCRIPT;
         }
-        if (settled(ctx, promise))
-            return 0;
-        int64_t next = sq_js_next_timer_ns(self);
-        if (next == INT64_MAX)
-            return 0;
-        if (next > sq_now_ns() && sq_vu_wait_until(self->vu, next) < 0)
-            return SQ_ECANCELLED;
-        if (sq_js_run_due_timers(self) < 0) {
-            JSValue exception = JS_GetException(ctx);
-            if (self->vu->interrupted || sq_js_is_uncatchable(ctx, exception)) {
-                JS_FreeValue(ctx, exception);
-                return SQ_ECANCELLED;
-            }
-            sq_js_log_exception(self, exception, "");
-            sq_js_drop_timers(self, true);
-            return SQ_ESCRIPT;
+        if ((rc = wait_for_task(self)) != 0)
+            return rc < 0 ? rc : 0;
+        if (run_batch(self) < 0) {
+            if ((rc = end_batch(self, false)) == SQ_ESCRIPT)
+                sq_js_drain(self);
+            return rc;
         }
     }
 }

@@ -91,7 +91,7 @@ static struct sq_js_file *read_file(struct sq_js_bundle *bundle, const char *nam
 {
     struct sq_js_file file = {0};
 
-    if (sq_js_read_file(name, &file.bytes, err) < 0) {
+    if (sq_js_read_source(bundle, name, &file.bytes, err) < 0) {
         sq_buf_deinit(&file.bytes);
         return NULL;
     }
@@ -173,6 +173,10 @@ static void free_cell(struct sq_js_cell *cell)
     JS_FreeValue(ctx, cell->main_template);
     for (size_t i = 0; i < SQ_COUNT(cell->socket_atoms); i++)
         JS_FreeAtom(ctx, cell->socket_atoms[i]);
+    for (size_t i = 0; i < SQ_COUNT(cell->event_atoms); i++)
+        JS_FreeAtom(ctx, cell->event_atoms[i]);
+    for (size_t i = 0; i < SQ_COUNT(cell->execution); i++)
+        JS_FreeValue(ctx, cell->execution[i]);
     sq_js_realm_free(ctx);
     free(cell);
 }
@@ -193,8 +197,11 @@ static struct sq_js_cell *new_cell(struct sq_js_worker *w)
     sq_js_register_classes(cell->ctx);
     JSValue global = JS_GetGlobalObject(cell->ctx);
     JS_SetPropertyFunctionList(cell->ctx, global, globals, SQ_COUNT(globals));
-    JS_SetPropertyStr(cell->ctx, global, "global", JS_DupValue(cell->ctx, global));
+    if (!w->bundle->base_mode)
+        JS_SetPropertyStr(cell->ctx, global, "global", JS_DupValue(cell->ctx, global));
     sq_js_console_globals(cell->ctx, global);
+    sq_js_text_coding_globals(cell->ctx, global);
+    sq_k6_crypto_global(cell->ctx, global);
     sq_js_event_loop_globals(cell->ctx, global);
     JS_FreeValue(cell->ctx, global);
     sq_list_append(&w->cells, &cell->node);
@@ -320,8 +327,11 @@ static int evaluate(struct sq_js_instance *self, JSValueConst module, struct sq_
 
     if (JS_IsException(promise))
         return script_error(ctx, err);
-    if (sq_js_run_events(self, promise) == SQ_ECANCELLED)
+    int ran = sq_js_run_events(self, promise);
+    if (ran == SQ_ECANCELLED)
         rc = sq_error_set(err, SQ_ECANCELLED, "the init code was interrupted");
+    else if (ran < 0)
+        rc = sq_error_set(err, ran, "the init code failed; see above");
     else if (JS_PromiseState(ctx, promise) == JS_PROMISE_PENDING)
         rc = sq_error_set(err, SQ_ESCRIPT, "the init code awaits a promise that never settles");
     if (rc == 0 && JS_PromiseState(ctx, promise) == JS_PROMISE_REJECTED) {
@@ -371,6 +381,9 @@ struct sq_js_instance *sq_js_instance_new(struct sq_js_cell *cell, struct sq_vu 
     sq_list_init(&self->timers);
     sq_list_init(&self->rejections);
     sq_list_init(&self->sessions);
+    sq_list_init(&self->resources);
+    sq_list_init(&self->paused_sockets);
+    self->tasks_tail = &self->tasks;
     if (sq_js_switch_init(cell->ctx, &self->engine) < 0)
         sq_panic("out of memory for a VU's globals");
     cell->vus++;
@@ -385,6 +398,7 @@ static void find_functions(struct sq_js_instance *self, JSValueConst module)
 
     self->functions = sq_xcalloc(config->scenarios_count + 1, sizeof *self->functions);
     self->functions_count = config->scenarios_count;
+    self->scenario_iterations = sq_xcalloc(config->scenarios_count + 1, sizeof(uint64_t));
     for (size_t i = 0; i < config->scenarios_count; i++)
         self->functions[i] =
             sq_js_module_export(self->cell->ctx, module, config->scenarios[i].exec);
@@ -429,15 +443,18 @@ static void vu_close(struct sq_vu *vu)
     struct sq_js_instance *self = vu->script;
     JSContext *ctx = self->cell->ctx;
 
-    sq_js_drop_timers(self, false);
+    sq_js_cut(self, false);
+    sq_js_timers_free(self);
     sq_js_forget_rejections(self);
     for (size_t i = 0; i < self->functions_count; i++)
         JS_FreeValue(ctx, self->functions[i]);
     free(self->functions);
+    free(self->scenario_iterations);
     JS_FreeValue(ctx, self->setup_data);
     if (!JS_IsUndefined(self->module))
         sq_js_module_free_clone(ctx, self->module);
     sq_js_switch_deinit(ctx, &self->engine);
+    sq_k6_http_vu_close(self);
     sq_cookie_jar_free(self->jar);
     self->cell->vus--;
     free(self);
@@ -488,10 +505,14 @@ static enum sq_iteration end_iteration(struct sq_js_instance *self, JSValue resu
             sq_js_log_exception(self, exception, "");
     }
     JS_FreeValue(ctx, result);
-    if (!vu->interrupted && !threw && sq_js_run_events(self, JS_UNDEFINED) == SQ_ESCRIPT)
+    if (threw)
+        sq_js_drain(self);
+    else if (!vu->interrupted && sq_js_run_events(self, JS_UNDEFINED) == SQ_ESCRIPT)
         threw = true;
-    if (vu->interrupted || self->aborted) {
-        sq_js_drop_timers(self, true);
+    if (self->aborted) /* whatever it was doing, this VU starts nothing more */
+        sq_vu_interrupt(vu);
+    if (vu->interrupted) {
+        sq_js_cut(self, true);
         sq_js_forget_rejections(self);
         sq_js_forget_jobs(ctx);
         return SQ_ITERATION_INTERRUPTED;
@@ -514,6 +535,7 @@ static enum sq_iteration iterate(struct sq_vu *vu)
     JSValue global = JS_GetGlobalObject(ctx);
     JS_SetPropertyStr(ctx, global, "__ITER", JS_NewInt64(ctx, (int64_t)vu->iterations));
     JS_FreeValue(ctx, global);
+    self->scenario_iterations[vu->scenario]++;
     JSValueConst argument = setup_data(self);
     JSValue result = JS_Call(ctx, self->functions[vu->scenario], JS_UNDEFINED, 1, &argument);
     enum sq_iteration outcome = end_iteration(self, result);

@@ -10,9 +10,9 @@
 #include "vu/run.h"
 #include "vu/vu.h"
 
-/* A file that open() read during the load pass; the set is frozen after it (ENG-21). */
+/* A file that open() read during the load pass, when the set is frozen (ENG-21), or a module. */
 struct sq_js_file {
-    char *path;
+    char *path; /* file:///... */
     struct sq_buf bytes;
 };
 
@@ -30,20 +30,61 @@ struct sq_js_bundle {
     size_t modules_count;
     struct sq_js_file *files;
     size_t files_count;
+    struct sq_js_file *sources; /* of modules: handed in (main script, archive) or kept */
+    size_t sources_count;
+    bool sealed;                   /* the sources are an archive: nothing is read from elsewhere */
+    bool keep_sources;             /* of every module that is loaded: for `archive` */
     struct sq_string_list exports; /* names of exported functions */
     struct sq_pair_list env;       /* borrowed strings */
     char *options_json;            /* consolidated; exported `options` of later instances */
+    char *test_options_json;       /* exec.test.options */
     char *setup_data;              /* JSON text, NULL: undefined */
     FILE *console;                 /* --console-output; NULL: the log */
     const char *user_agent;
     size_t cell_vus_max;
     bool load_pass;
+    bool base_mode;            /* --compatibility-mode=base: no `global` (ENG-24) */
+    struct sq_js_shared_array *shared_arrays; /* by name; under their lock, each immutable */
+    pthread_mutex_t shared_arrays_lock;
     pthread_mutex_t told_lock; /* the one thing that workers write: */
     uint64_t told[64];         /* hashes of warnings that were logged */
     size_t told_count;
 };
 
 struct sq_js_instance;
+struct sq_js_shared_array; /* modules/k6_data.c */
+struct sq_js_timers;
+
+/* What happened to a VU outside its own code: run on its fiber, one after the other, first come
+ * first served (event_loop.c). */
+struct sq_js_task {
+    struct sq_js_task *next;
+    /* 0, or -1 with an exception pending, which ends the iteration. Frees a queued task. */
+    int (*run)(struct sq_js_instance *self, struct sq_js_task *task);
+    void (*drop)(struct sq_js_instance *self, struct sq_js_task *task); /* instead of run */
+};
+
+/* Something that keeps the iteration going until it is removed from the instance's list: an open
+ * socket, a request under way. */
+struct sq_js_resource {
+    struct sq_list node;
+    /* The iteration failed: come to an end soon; tasks still run. With `cut`: at once, no task
+     * runs any more; the resource leaves the list in the call. Runs no script. */
+    void (*stop)(struct sq_js_instance *self, struct sq_js_resource *resource, bool cut);
+};
+
+/* The objects of k6/execution, one set per realm. */
+enum sq_js_execution {
+    SQ_EXECUTION_INSTANCE,
+    SQ_EXECUTION_SCENARIO,
+    SQ_EXECUTION_TEST,
+    SQ_EXECUTION_VU,
+    SQ_EXECUTION_TAGS,
+    SQ_EXECUTION_METADATA,
+    SQ_EXECUTION_METRICS,
+    SQ_EXECUTION_OPTIONS,
+    SQ_EXECUTION_COUNT
+};
 
 struct sq_js_cell {
     struct sq_list node;
@@ -53,7 +94,9 @@ struct sq_js_cell {
     struct sq_js_instance *current; /* whose turn it is; NULL between */
     size_t vus;
     size_t garbage_bytes;   /* heap size after the last cycle collection */
+    JSValue execution[SQ_EXECUTION_COUNT]; /* objects once the script imported the module */
     JSAtom socket_atoms[7]; /* names of the Socket's methods (k6_ws.c) */
+    JSAtom event_atoms[8];  /* event types of WebSocket and AbortSignal (events.c) */
 };
 
 struct sq_js_worker {
@@ -73,11 +116,23 @@ struct sq_js_instance {
     struct sq_vu *vu;
     JSValue *functions; /* by scenario */
     size_t functions_count;
+    uint64_t *scenario_iterations; /* started by this VU, by scenario */
     JSValue setup_data;
     JSValue module; /* of the load instance alone; others give theirs up after init */
     struct sq_cookie_jar *jar;
+    struct k6_http *http; /* of k6/http; NULL until it is needed */
     struct sq_net_counters counters, emitted;
-    struct sq_list timers;     /* global setTimeout and setInterval */
+    struct sq_list timers;     /* global setTimeout and setInterval, in any order */
+    struct sq_js_timers *timer_index;
+    struct sq_js_task *tasks, **tasks_tail;
+    struct sq_js_task *offered;    /* by a loop callback that waits for it to be taken */
+    struct sq_list resources;      /* of struct sq_js_resource */
+    struct sq_list paused_sockets; /* of k6/websockets: not read while their messages wait */
+    size_t queued_bytes;           /* of all sockets' messages that wait */
+    uint64_t turn;                 /* counts drained microtask queues: a script sees no change
+                                      of bufferedAmount within one */
+    bool in_loop;                  /* the fiber waits for tasks */
+    bool draining;                 /* the iteration has failed, what is open comes to its end */
     struct sq_list rejections; /* promises rejected without a handler, so far */
     struct sq_list sessions;   /* open k6/ws sessions, innermost last */
     uint32_t timer_id_last;
@@ -131,14 +186,32 @@ const uint8_t *sq_js_bytes(JSContext *ctx, JSValueConst value, size_t *len);
 /* ---- running (event_loop.c) ---- */
 /* Drains pending jobs; bounded and interruptible. -1: the instance is interrupted. */
 int sq_js_run_jobs(struct sq_js_instance *self);
-/* Runs jobs and timers until nothing is pending, `promise` is settled (undefined: no promise), or
- * an interruption. 0, SQ_ECANCELLED, or SQ_ESCRIPT after an uncaught exception (logged). */
+/* Runs jobs, timers and tasks until nothing is pending and no resource is left, `promise` is
+ * rejected (undefined: no promise), or an interruption. 0, SQ_ECANCELLED, or SQ_ESCRIPT after an
+ * uncaught exception (logged, and all that was open has ended). */
 int sq_js_run_events(struct sq_js_instance *self, JSValueConst promise);
-/* Runs what is due of the global timers now; for loops that wait for something else meanwhile. */
+/* Ends what is open after an exception: timers are dropped with a warning each, sockets say
+ * goodbye, their last events reach the script. On the fiber. */
+void sq_js_drain(struct sq_js_instance *self);
+/* Ends what is open at once, without the script. */
+void sq_js_cut(struct sq_js_instance *self, bool warn);
+/* Queues a task, owned until it is run or dropped. On the worker's thread. */
+void sq_js_post(struct sq_js_instance *self, struct sq_js_task *task);
+/* On the loop's stack: runs the task now if the VU waits for nothing else. False: it did not run,
+ * and may be posted. Its `run` takes what it needs from the task before it calls the script: the
+ * task is the caller's and may be gone when the script waits. */
+bool sq_js_offer(struct sq_js_instance *self, struct sq_js_task *task);
+/* Drops tasks that are queued for one owner. */
+void sq_js_drop_tasks(struct sq_js_instance *self,
+                      bool (*wanted)(const struct sq_js_task *task, const void *owner),
+                      const void *owner);
+/* Runs what is due of the global timers now; for loops that wait for something else meanwhile. -1:
+ * a callback threw, the exception is pending. (timers.c, as the four below) */
 int sq_js_run_due_timers(struct sq_js_instance *self);
 /* Deadline of the next global timer, INT64_MAX: none. */
 int64_t sq_js_next_timer_ns(const struct sq_js_instance *self);
 void sq_js_drop_timers(struct sq_js_instance *self, bool warn);
+void sq_js_timers_free(struct sq_js_instance *self);
 void sq_js_event_loop_globals(JSContext *ctx, JSValueConst global);
 /* Logs and forgets rejections that nobody handled. Returns how many. */
 size_t sq_js_report_rejections(struct sq_js_instance *self);
@@ -148,19 +221,30 @@ void sq_js_track_rejection(JSContext *ctx, JSValueConst promise, JSValueConst re
 /* Logs an uncaught exception with the scenario it happened in. Consumes it. */
 void sq_js_log_exception(struct sq_js_instance *self, JSValue exception, const char *prefix);
 
+/* ---- text_coding.c ---- */
+void sq_js_text_coding_class_ids(void);
+/* TextEncoder and TextDecoder. */
+void sq_js_text_coding_globals(JSContext *ctx, JSValueConst global);
+/* Appends the bytes as valid UTF-8: U+FFFD stands for what is not. 0, SQ_ETOOBIG or -ENOMEM. */
+int sq_js_decode_utf8(const uint8_t *in, size_t len, struct sq_buf *out);
+
 /* ---- console.c ---- */
 void sq_js_console_globals(JSContext *ctx, JSValueConst global);
 /* ENG-221 rendering of one console argument at top level. */
 void sq_js_render(JSContext *ctx, struct sq_buf *out, JSValueConst value);
 
 /* ---- loader.c ---- */
-/* Absolute name of `specifier` imported by `base`: a built-in's own name or file:///... Owned:
- * free. NULL with words. */
+/* Absolute name of `specifier` imported by `base`: a built-in's own name, file:///... or
+ * https://... Owned: free. NULL with words. */
 char *sq_js_resolve_specifier(const char *base, const char *specifier, struct sq_error *err);
 /* Reads a file named by path or file:// URL. */
 int sq_js_read_file(const char *name, struct sq_buf *out, struct sq_error *err);
+/* A module or file of the test by its absolute name: from an archive, if the test is one. */
+int sq_js_read_source(const struct sq_js_bundle *bundle, const char *name, struct sq_buf *out,
+                      struct sq_error *err);
 int sq_js_install_loader(struct sq_js_cell *cell);
-/* Compiles the main script and all it imports; fills bundle->modules. */
+/* Compiles the main script (a path or an absolute name) and all it imports; fills bundle->modules.
+ */
 int sq_js_compile(struct sq_js_cell *cell, const char *path, struct sq_error *err);
 /* Reads bundle->modules into another realm. */
 int sq_js_load_templates(struct sq_js_cell *cell, struct sq_error *err);

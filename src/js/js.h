@@ -82,3 +82,8 @@ const char *sq_js_outermost_module(JSContext *ctx);
 /* The first module record of that name in the realm (a template), or NULL. */
 JSModuleDef *sq_js_find_module(JSContext *ctx, const char *name);
 bool sq_js_is_array_buffer(JSContext *ctx, JSValueConst value);
+/* 1: an ArrayBuffer, typed array or DataView, *data and *len are its bytes (none once detached).
+ * 2: the same over a SharedArrayBuffer. 0: another value. Throws nothing; borrowed with the value. */
+int sq_js_view_bytes(JSValueConst value, const uint8_t **data, size_t *len);
+/* new Proxy(target, handler), whatever the script did to the global Proxy. */
+JSValue sq_js_new_proxy(JSContext *ctx, JSValueConst target, JSValueConst handler);

@@ -10,9 +10,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "js/instance.h"
+#include "js/script.h"
 
-static const char scheme[] = "file://";
+static const char scheme[] = "file://", remote_scheme[] = "https://";
 
 static const char *path_of(const char *name)
 {
@@ -64,25 +64,55 @@ static char *file_url(const char *directory, const char *path)
     return url;
 }
 
+char *sq_js_file_url(const char *path)
+{
+    char directory[PATH_MAX];
+
+    return file_url(getcwd(directory, sizeof directory) ? directory : "/", path);
+}
+
+/* "https://host/dir/a.js" and "./b.js" or "/b.js" give "https://host/...": RFC 3986 5.2 without
+ * queries. */
+static char *remote_url(const char *base, const char *specifier)
+{
+    const char *path = base + strlen(remote_scheme);
+    size_t host_len = strlen(remote_scheme) + strcspn(path, "/");
+    char *directory = directory_of(base + host_len);
+    char *absolute = absolute_path(directory, specifier);
+    char *url = sq_xasprintf("%.*s%s", (int)host_len, base, absolute);
+
+    free(directory);
+    free(absolute);
+    return url;
+}
+
 char *sq_js_resolve_specifier(const char *base, const char *specifier, struct sq_error *err)
 {
+    bool remote = sq_text_starts(base, remote_scheme);
+
     if (strcmp(specifier, "k6") == 0 || sq_text_starts(specifier, "k6/") ||
         sq_text_starts(specifier, "squall/"))
         return sq_xstrdup(specifier);
-    if (sq_text_starts(specifier, scheme))
-        return file_url("/", specifier + strlen(scheme));
+    if (sq_text_starts(specifier, scheme)) {
+        if (!remote)
+            return file_url("/", specifier + strlen(scheme));
+        sq_error_set(err, SQ_EINVALID,
+                     "cannot import '%s': a remote module may not load local files", specifier);
+        return NULL;
+    }
+    if (sq_text_starts(specifier, remote_scheme))
+        return sq_xstrdup(specifier);
     if (*specifier == '.' || *specifier == '/') {
+        if (remote)
+            return remote_url(base, specifier);
         char *directory = directory_of(base);
         char *url = file_url(directory, specifier);
         free(directory);
         return url;
     }
     if (strstr(specifier, "://"))
-        sq_error_set(
-            err, SQ_EINVALID,
-            "cannot import '%s': this version loads local files only; save the module beside "
-            "the script and import './%s'",
-            specifier, strrchr(specifier, '/') + 1);
+        sq_error_set(err, SQ_EINVALID,
+                     "cannot import '%s': only file:// and https:// can be loaded", specifier);
     else
         sq_error_set(
             err, SQ_EINVALID,
@@ -118,6 +148,85 @@ int sq_js_read_file(const char *name, struct sq_buf *out, struct sq_error *err)
         ferror(file) ? sq_error_set(err, -EIO, "cannot read '%s': %s", path, strerror(errno)) : 0;
     fclose(file);
     return rc;
+}
+
+/* ---- sources that were handed in ---- */
+
+/* "/home/me/x" and "/Users/me/x": the length up to "me" and that of "me". False for others. */
+static bool find_owner(const char *path, size_t *before, size_t *len)
+{
+    static const char *const homes[] = {"/home/", "/Users/"};
+
+    for (size_t i = 0; i < SQ_COUNT(homes); i++)
+        if (sq_text_starts(path, homes[i])) {
+            *before = strlen(homes[i]);
+            *len = strcspn(path + *before, "/");
+            return *len > 0;
+        }
+    return false;
+}
+
+char *sq_js_anonymous_name(const char *name)
+{
+    const char *path = path_of(name);
+    size_t before, len;
+
+    if (!find_owner(path, &before, &len))
+        return sq_xstrdup(name);
+    before += (size_t)(path - name);
+    return sq_xasprintf("%.*snobody%s", (int)before, name, name + before + len);
+}
+
+const struct sq_js_file *sq_js_find_source(const struct sq_js_bundle *bundle, const char *name)
+{
+    for (size_t i = 0; i < bundle->sources_count; i++)
+        if (strcmp(bundle->sources[i].path, name) == 0)
+            return &bundle->sources[i];
+    return NULL;
+}
+
+void sq_js_give_source(struct sq_js_bundle *bundle, const char *name, struct sq_buf *bytes)
+{
+    sq_buf_cstr(bytes); /* NUL-terminated for whoever prints it */
+    bundle->sources =
+        sq_xrealloc(bundle->sources, (bundle->sources_count + 1) * sizeof *bundle->sources);
+    bundle->sources[bundle->sources_count++] =
+        (struct sq_js_file){.path = sq_xstrdup(name), .bytes = *bytes};
+    *bytes = (struct sq_buf){0};
+}
+
+int sq_js_read_source(const struct sq_js_bundle *bundle, const char *name, struct sq_buf *out,
+                      struct sq_error *err)
+{
+    char *anonymous = bundle->sealed ? sq_js_anonymous_name(name) : NULL;
+    const struct sq_js_file *known = sq_js_find_source(bundle, anonymous ? anonymous : name);
+    int rc = 0;
+
+    free(anonymous);
+    if (known)
+        sq_buf_put(out, known->bytes.data, known->bytes.len);
+    else if (bundle->sealed)
+        rc =
+            sq_error_set(err, -ENOENT, "cannot open '%s': it is not in the archive", path_of(name));
+    else if (sq_text_starts(name, remote_scheme))
+        rc = sq_error_set(
+            err, SQ_EINVALID,
+            "cannot import '%s': this version loads local files only; save the module beside "
+            "the script and import './%s'",
+            name, strrchr(name, '/') + 1);
+    else
+        rc = sq_js_read_file(name, out, err);
+    return rc;
+}
+
+static void keep_source(struct sq_js_bundle *bundle, const char *name, const struct sq_buf *source)
+{
+    struct sq_buf copy = {0};
+
+    if (!bundle->keep_sources || sq_js_find_source(bundle, name))
+        return;
+    sq_buf_put(&copy, source->data, source->len);
+    sq_js_give_source(bundle, name, &copy);
 }
 
 /* ---- the engine's loader callbacks ---- */
@@ -234,9 +343,10 @@ static JSModuleDef *load_file(struct sq_js_cell *cell, const char *name)
             name);
         return NULL;
     }
-    if (sq_js_read_file(name, &source, &err) < 0) {
+    if (sq_js_read_source(cell->worker->bundle, name, &source, &err) < 0) {
         JS_ThrowReferenceError(ctx, "%s", err.text);
     } else {
+        keep_source(cell->worker->bundle, name, &source);
         sq_buf_cstr(&source);
         remember_module(cell->worker->bundle, name);
         m = compile_source(ctx, name, &source);
@@ -259,7 +369,7 @@ static JSModuleDef *load_file(struct sq_js_cell *cell, const char *name)
 
 static JSModuleDef *load(JSContext *ctx, const char *name, void *opaque)
 {
-    if (sq_text_starts(name, scheme))
+    if (sq_text_starts(name, scheme) || sq_text_starts(name, remote_scheme))
         return load_file(opaque, name);
     return load_builtin(ctx, name);
 }
@@ -292,11 +402,7 @@ int sq_js_compile(struct sq_js_cell *cell, const char *path, struct sq_error *er
 {
     struct sq_js_bundle *bundle = cell->worker->bundle;
     JSContext *ctx = cell->ctx;
-    char directory[PATH_MAX];
-
-    if (!getcwd(directory, sizeof directory))
-        return sq_error_set(err, -errno, "cannot tell the current directory: %s", strerror(errno));
-    char *name = file_url(directory, path);
+    char *name = strstr(path, "://") ? sq_xstrdup(path) : sq_js_file_url(path);
     JSModuleDef *m = load_file(cell, name);
     free(name);
     if (!m)

@@ -6,7 +6,9 @@
 #include "js/instance.h"
 
 static const struct sq_js_builtin *const builtins[] = {
-    &sq_k6, &sq_k6_http, &sq_k6_metrics, &sq_k6_timers, &sq_k6_ws,
+    &sq_k6,           &sq_k6_crypto, &sq_k6_data,    &sq_k6_encoding,
+    &sq_k6_execution, &sq_k6_http,   &sq_k6_metrics, &sq_k6_timers,
+    &sq_k6_ws,
 };
 
 static const struct {
@@ -14,10 +16,6 @@ static const struct {
 } excuses[] = {
     {"k6/browser", "browser tests are out of squall's scope; run them with k6"},
     {"k6/net/grpc", "gRPC is out of squall's scope; run such a test with k6"},
-    {"k6/crypto", "this version of squall does not have it yet"},
-    {"k6/data", "this version of squall does not have it yet"},
-    {"k6/encoding", "this version of squall does not have it yet"},
-    {"k6/execution", "this version of squall does not have it yet"},
     {"k6/html", "this version of squall does not have it yet"},
     {"k6/secrets", "this version of squall does not have it yet"},
     {"k6/websockets", "this version of squall does not have it yet; 'k6/ws' is there"},
@@ -69,4 +67,7 @@ void sq_js_register_classes(JSContext *ctx)
     sq_k6_ws_classes(ctx);
     sq_k6_http_classes(ctx);
     sq_k6_metrics_classes(ctx);
+    sq_k6_crypto_classes(ctx);
+    sq_k6_data_classes(ctx);
+    sq_k6_execution_classes(ctx);
 }

@@ -16,6 +16,10 @@ void sq_js_init_process(void)
     sq_k6_ws_class_ids();
     sq_k6_http_class_ids();
     sq_k6_metrics_class_ids();
+    sq_k6_crypto_class_ids();
+    sq_k6_data_class_ids();
+    sq_k6_execution_class_ids();
+    sq_js_text_coding_class_ids();
 }
 
 struct sq_js_bundle *sq_js_bundle_new(struct sq_config *config)
@@ -23,6 +27,7 @@ struct sq_js_bundle *sq_js_bundle_new(struct sq_config *config)
     struct sq_js_bundle *bundle = sq_xcalloc(1, sizeof *bundle);
 
     bundle->config = config;
+    pthread_mutex_init(&bundle->shared_arrays_lock, NULL);
     bundle->load_pass = true;
     pthread_mutex_init(&bundle->told_lock, NULL);
     bundle->cell_vus_max = 256;
@@ -45,10 +50,18 @@ void sq_js_bundle_free(struct sq_js_bundle *bundle)
         sq_buf_deinit(&bundle->files[i].bytes);
     }
     free(bundle->files);
+    for (size_t i = 0; i < bundle->sources_count; i++) {
+        free(bundle->sources[i].path);
+        sq_buf_deinit(&bundle->sources[i].bytes);
+    }
+    free(bundle->sources);
     for (size_t i = 0; i < bundle->exports.count; i++)
         free(bundle->exports.items[i]);
     free(bundle->exports.items);
+    sq_js_shared_free(bundle->shared_arrays);
+    pthread_mutex_destroy(&bundle->shared_arrays_lock);
     free(bundle->options_json);
+    free(bundle->test_options_json);
     free(bundle->setup_data);
     free(bundle);
 }
@@ -124,7 +137,7 @@ int sq_js_load(struct sq_run *run, const char *path, char **options_json, struct
     if (rc == 0)
         rc = job.rc;
     if (rc < 0)
-        return sq_error_set(err, rc, "%s", job.err.text);
+        return sq_error_set(err, rc, "%s", run->exit_reason ? run->exit_reason : job.err.text);
     if (sq_js_builtins_fingerprint(cell->ctx) != before) {
         sq_log(SQ_LOG_DEBUG, "js",
                "the init code changes builtins: every VU gets a realm of its own");
@@ -230,7 +243,7 @@ static JSValue call_export(struct sq_js_instance *self, struct job *job)
     }
     if (JS_IsException(result)) {
         JSValue exception = JS_GetException(ctx);
-        job->rc = self->vu->interrupted ? SQ_ECANCELLED : SQ_ESCRIPT;
+        job->rc = self->vu->interrupted || self->aborted ? SQ_ECANCELLED : SQ_ESCRIPT;
         char *text = sq_js_exception_text(ctx, exception);
         sq_error_set(&job->err, job->rc, "%s", text);
         free(text);
@@ -270,7 +283,7 @@ static void call_job(struct sq_vu *vu)
     if (!JS_IsException(result))
         store_result(self->cell->ctx, job, result);
     JS_FreeValue(self->cell->ctx, result);
-    sq_js_drop_timers(self, false);
+    sq_js_cut(self, false);
     sq_vu_emit_bytes(vu, sq_wall_ns());
     sq_js_ops.leave(vu);
 }
@@ -302,20 +315,36 @@ static int call_phase(struct sq_run *run, const char *function, int64_t timeout_
     return rc;
 }
 
-int sq_js_setup(struct sq_run *run, struct sq_error *err)
+int sq_js_call_setup(struct sq_run *run, struct sq_error *err)
 {
     struct sq_js_bundle *bundle = run->script;
+    char *result = NULL;
 
-    if (run->config->no_setup || !sq_js_exports(run, "setup"))
+    if (!sq_js_exports(run, "setup"))
         return 0;
-    return call_phase(run, "setup", run->config->setup_timeout_ns, &bundle->setup_data, err);
+    int rc = call_phase(run, "setup", run->config->setup_timeout_ns, &result, err);
+    if (rc < 0)
+        return rc;
+    free(bundle->setup_data);
+    bundle->setup_data = result;
+    return 0;
+}
+
+int sq_js_call_teardown(struct sq_run *run, struct sq_error *err)
+{
+    if (!sq_js_exports(run, "teardown"))
+        return 0;
+    return call_phase(run, "teardown", run->config->teardown_timeout_ns, NULL, err);
+}
+
+int sq_js_setup(struct sq_run *run, struct sq_error *err)
+{
+    return run->config->no_setup ? 0 : sq_js_call_setup(run, err);
 }
 
 int sq_js_teardown(struct sq_run *run, struct sq_error *err)
 {
-    if (run->config->no_teardown || !sq_js_exports(run, "teardown"))
-        return 0;
-    return call_phase(run, "teardown", run->config->teardown_timeout_ns, NULL, err);
+    return run->config->no_teardown ? 0 : sq_js_call_teardown(run, err);
 }
 
 static int add_file(JSContext *ctx, void *user, const char *key, JSValueConst value)
@@ -359,7 +388,7 @@ static void summary_job(struct sq_vu *vu)
         }
     }
     JS_FreeValue(ctx, result);
-    sq_js_drop_timers(self, false);
+    sq_js_cut(self, false);
     sq_js_ops.leave(vu);
 }
 

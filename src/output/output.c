@@ -12,7 +12,22 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-static const struct sq_output_type *const types[] = {&sq_output_json};
+static const struct sq_output_type *const types[] = {
+    &sq_output_json,     &sq_output_csv,    &sq_output_prometheus,
+    &sq_output_influxdb, &sq_output_statsd, &sq_output_opentelemetry,
+};
+#define AVAILABLE                                                                     \
+    "json, csv, experimental-prometheus-rw (or prometheus-rw), influxdb, statsd and " \
+    "opentelemetry"
+
+/* Other names of a type. */
+static const struct {
+    const char *name, *type;
+    bool warn; /* k6 has renamed it */
+} aliases[] = {
+    {"prometheus-rw", "experimental-prometheus-rw", false},
+    {"experimental-opentelemetry", "opentelemetry", true},
+};
 
 /* A batch that several outputs read; the last one frees it. */
 struct shared {
@@ -113,6 +128,11 @@ int sq_output_close_fd(struct sq_output *output, int fd)
     return rc;
 }
 
+bool sq_output_is_late(const struct sq_output *output)
+{
+    return atomic_load(&output->late);
+}
+
 static void judge(struct sq_output *output, int rc)
 {
     if (rc >= 0 || output->failed)
@@ -198,11 +218,8 @@ static void cond_init_monotonic(pthread_cond_t *cond)
 
 static int unknown_type(const char *name, struct sq_error *err)
 {
-    static const char *const dropped[] = {"statsd", "kafka", "datadog"};
-    static const char *const later[] = {"csv",           "influxdb",
-                                        "cloud",         "experimental-prometheus-rw",
-                                        "opentelemetry", "experimental-opentelemetry",
-                                        "web-dashboard"};
+    static const char *const dropped[] = {"kafka", "datadog"};
+    static const char *const later[] = {"cloud", "web-dashboard"};
 
     for (size_t i = 0; i < SQ_COUNT(dropped); i++)
         if (strcmp(name, dropped[i]) == 0)
@@ -212,11 +229,26 @@ static int unknown_type(const char *name, struct sq_error *err)
                                 name, name);
     for (size_t i = 0; i < SQ_COUNT(later); i++)
         if (strcmp(name, later[i]) == 0)
-            return sq_error_set(err, SQ_EINVALID,
-                                "output '%s' is not part of this version of squall; available: "
-                                "json",
-                                name);
-    return sq_error_set(err, SQ_EINVALID, "there is no output '%s'; available: json", name);
+            return sq_error_set(
+                err, SQ_EINVALID,
+                "output '%s' is not part of this version of squall; available: " AVAILABLE, name);
+    return sq_error_set(err, SQ_EINVALID, "there is no output '%s'; available: " AVAILABLE, name);
+}
+
+static const struct sq_output_type *find_type(const char *name)
+{
+    for (size_t i = 0; i < SQ_COUNT(aliases); i++)
+        if (strcmp(aliases[i].name, name) == 0) {
+            if (aliases[i].warn)
+                sq_log(SQ_LOG_WARN, "output", "output '%s' is now called '%s'", name,
+                       aliases[i].type);
+            name = aliases[i].type;
+            break;
+        }
+    for (size_t i = 0; i < SQ_COUNT(types); i++)
+        if (strcmp(types[i]->name, name) == 0)
+            return types[i];
+    return NULL;
 }
 
 static int start_thread(struct sq_output *output, struct sq_error *err)
@@ -238,18 +270,16 @@ static int output_open(const char *spec, const struct sq_output_env *env, struct
 {
     const char *equals = strchr(spec, '=');
     char *name = sq_xstrndup(spec, equals ? (size_t)(equals - spec) : strlen(spec));
+    const struct sq_output_type *type = find_type(name);
     struct sq_output *output = NULL;
     int rc = 0;
 
-    for (size_t i = 0; i < SQ_COUNT(types); i++)
-        if (strcmp(types[i]->name, name) == 0) {
-            output = sq_xcalloc(1, sizeof *output);
-            output->type = types[i];
-        }
-    if (!output) {
+    if (!type) {
         rc = unknown_type(name, err);
         goto out;
     }
+    output = sq_xcalloc(1, sizeof *output);
+    output->type = type;
     pthread_mutex_init(&output->lock, NULL);
     cond_init_monotonic(&output->wake);
     output->last = &output->first;

@@ -5,6 +5,7 @@
  * belong to the main thread. */
 #pragma once
 #include "base/error.h"
+#include "engine/config.h"
 #include "metrics/metrics.h"
 #include "metrics/threshold.h"
 
@@ -12,6 +13,8 @@ struct sq_output_env { /* borrowed for the outputs' life */
     struct sq_registry *registry;
     const struct sq_thresholds *thresholds; /* NULL: none */
     size_t queue_max; /* samples that may wait for one output; 0: SQ_OUTPUT_QUEUE_MAX */
+    const struct sq_config *config; /* the run's options; NULL: defaults */
+    char *const *variables;         /* "NAME=value" up to a NULL; NULL: the process's environment */
 };
 
 /* A waiting sample costs about 50 bytes, and the tag sets it holds. */
@@ -46,9 +49,17 @@ struct sq_output_type {
     int (*close)(void *self, bool if_ok);
 };
 extern const struct sq_output_type sq_output_json;
+extern const struct sq_output_type sq_output_csv;
+extern const struct sq_output_type sq_output_prometheus;
+extern const struct sq_output_type sq_output_influxdb;
+extern const struct sq_output_type sq_output_statsd;
+extern const struct sq_output_type sq_output_opentelemetry;
 
 /* write(2) until all is written. -errno, or SQ_ECANCELLED once the output was left behind: return
  * at once, touching nothing shared. */
 int sq_output_write(struct sq_output *output, int fd, const void *data, size_t len);
 /* close(2), which may take its time on a network file system. 0 or -errno. */
 int sq_output_close_fd(struct sq_output *output, int fd);
+/* The close's deadline has passed: whatever waits for a network gives up within 100 ms, because the
+ * main thread waits for that. */
+bool sq_output_is_late(const struct sq_output *output);

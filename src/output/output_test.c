@@ -310,9 +310,9 @@ SQ_TEST(mc_23_met_40_refused)
         const char *spec, *words;
         int rc;
     } cases[] = {
-        {"statsd", "k6 took it out", SQ_EINVALID},
+        {"datadog", "k6 took it out", SQ_EINVALID},
         {"kafka=x", "output 'kafka'", SQ_EINVALID},
-        {"csv=x.csv", "not part of this version of squall; available: json", SQ_EINVALID},
+        {"cloud", "not part of this version of squall; available: json, csv", SQ_EINVALID},
         {"nope", "there is no output 'nope'; available: json", SQ_EINVALID},
         {"", "available: json", SQ_EINVALID},
         {"json=/nonexistent/dir/file", "cannot write '/nonexistent/dir/file'", -ENOENT},

@@ -43,12 +43,13 @@ static void tag_iteration(struct sq_vu *vu)
         return;
     snprintf(id, sizeof id, "%u", vu->id);
     snprintf(iter, sizeof iter, "%llu", (unsigned long long)vu->iterations);
+    struct sq_tagset *before = vu->metadata;
     if (wanted & SQ_TAG_ITER)
         pairs[count++] = (struct sq_tag_pair){sq_slice_str("iter"), sq_slice_str(iter)};
     if (wanted & SQ_TAG_VU)
         pairs[count++] = (struct sq_tag_pair){sq_slice_str("vu"), sq_slice_str(id)};
-    sq_tagset_unref(vu->metadata);
-    vu->metadata = sq_tagset_with(vu->worker->run->tag_table, NULL, pairs, count);
+    vu->metadata = sq_tagset_with(vu->worker->run->tag_table, before, pairs, count);
+    sq_tagset_unref(before);
 }
 
 static void wait_out(struct sq_vu *vu, int64_t start_ns)
@@ -72,6 +73,7 @@ static void iterate(struct sq_vu *vu)
     enum sq_iteration result = vu->worker->ops->iterate(vu);
     int64_t wall_ns = sq_wall_ns(), took_ns = sq_now_ns() - start_ns;
     vu->iterations++;
+    atomic_fetch_add_explicit(&run->scenario_ended[vu->scenario], 1, memory_order_relaxed);
     sq_vu_emit_bytes(vu, wall_ns);
     if (result == SQ_ITERATION_INTERRUPTED) {
         atomic_fetch_add_explicit(&run->iterations_interrupted, 1, memory_order_relaxed);
@@ -93,6 +95,8 @@ static bool activate(struct sq_vu *vu)
     if (vu->activated == vu->scenario)
         return true;
     sq_vu_set_base_tags(vu, vu->scenario, "");
+    sq_tagset_unref(vu->metadata);
+    vu->metadata = NULL;
     if (vu->worker->ops->activate(vu, vu->scenario, &err) < 0) {
         sq_run_ask_stop(vu->worker->run, SQ_EXIT_SCRIPT, err.text);
         return false;

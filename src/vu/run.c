@@ -77,7 +77,8 @@ void sq_run_stop(struct sq_run *run, int exit_code, const char *reason)
     atomic_store(&run->stopping_workers, true);
     if (run->schedule)
         sq_schedule_stop(run->schedule);
-    for (size_t i = 0; i < run->threads_count; i++) {
+    /* Once ended, no worker runs a script any more, and none may be there to read a message. */
+    for (size_t i = 0; i < run->threads_count && run->phase != SQ_PHASE_ENDED; i++) {
         struct message *m = sq_message_new(run, interrupt_worker);
         m->thread = &run->threads[i];
         sq_loop_post(run->threads[i].loop, &m->post);
@@ -85,6 +86,7 @@ void sq_run_stop(struct sq_run *run, int exit_code, const char *reason)
     if (run->phase != SQ_PHASE_TEARDOWN)
         for (size_t i = 0; i < run->main_worker.vus_count; i++)
             sq_vu_interrupt(run->main_worker.vus[i]);
+    sq_loop_stop(run->loop); /* whoever waits looks again */
     sq_pool_drop_waiting(run->pool, run);
     if (run->schedule)
         sq_timer_start(run->loop, &run->schedule_timer, sq_loop_now(run->loop));
@@ -118,6 +120,11 @@ static void signal_ready(struct sq_io *io, unsigned events)
         const char *name = info.ssi_signo == SIGINT    ? "SIGINT"
                            : info.ssi_signo == SIGTERM ? "SIGTERM"
                                                        : "SIGHUP";
+        if (run->lingering) {
+            run->lingering = false;
+            sq_loop_stop(run->loop);
+            continue;
+        }
         if (++run->signals >= 2) {
             sq_log(SQ_LOG_ERROR, "run", "second signal (%s): ending at once", name);
             if (run->hooks.dying)
@@ -202,6 +209,66 @@ static void start_collecting(struct sq_run *run)
         m->thread = &run->threads[i];
         run->collecting++;
         sq_loop_post(run->threads[i].loop, &m->post);
+    }
+}
+
+/* ---- checks so far ---- */
+
+struct gathering {
+    struct sq_check_tree *checks;
+    size_t owing; /* workers that have not answered */
+    void (*done)(void *user, const struct sq_check_tree *checks);
+    void *user;
+};
+
+struct checks_request { /* to a worker and back */
+    struct sq_post post;
+    struct gathering *gathering;
+    struct sq_thread *thread;
+    struct sq_check_tree *checks;
+};
+
+static void checks_arrived(struct sq_post *post)
+{
+    struct checks_request *r = SQ_CONTAINER_OF(post, struct checks_request, post);
+    struct gathering *g = r->gathering;
+
+    sq_checks_merge(g->checks, r->checks);
+    sq_check_tree_free(r->checks);
+    free(r);
+    if (--g->owing)
+        return;
+    g->done(g->user, g->checks);
+    sq_check_tree_free(g->checks);
+    free(g);
+}
+
+static void copy_checks(struct sq_post *post)
+{
+    struct checks_request *r = SQ_CONTAINER_OF(post, struct checks_request, post);
+
+    r->checks = sq_check_tree_new();
+    sq_checks_merge(r->checks, r->thread->worker.checks);
+    r->post.run = checks_arrived;
+    sq_loop_post(r->thread->run->loop, &r->post);
+}
+
+void sq_run_gather_checks(struct sq_run *run,
+                          void (*done)(void *user, const struct sq_check_tree *checks), void *user)
+{
+    if (run->workers_joined || run->threads_count == 0) {
+        done(user, run->workers_joined ? run->checks : run->main_worker.checks);
+        return;
+    }
+    struct gathering *g = sq_xcalloc(1, sizeof *g);
+    *g = (struct gathering){sq_check_tree_new(), run->threads_count, done, user};
+    sq_checks_merge(g->checks, run->main_worker.checks);
+    for (size_t i = 0; i < run->threads_count; i++) {
+        struct checks_request *r = sq_xcalloc(1, sizeof *r);
+        r->gathering = g;
+        r->thread = &run->threads[i];
+        r->post.run = copy_checks;
+        sq_loop_post(run->threads[i].loop, &r->post);
     }
 }
 
@@ -536,6 +603,7 @@ static void say_goodbye(struct sq_post *post)
 void sq_run_finish_workers(struct sq_run *run)
 {
     sq_run_collect(run);
+    run->workers_joined = true;
     sq_checks_merge(run->checks, run->main_worker.checks);
     for (size_t i = 0; i < run->threads_count; i++) {
         struct sq_thread *t = &run->threads[i];
@@ -553,6 +621,31 @@ void sq_run_finish_workers(struct sq_run *run)
 }
 
 /* ---- execution ---- */
+
+double sq_run_scenario_progress(const struct sq_run *run, size_t scenario)
+{
+    const struct sq_scenario *s = &run->config->scenarios[scenario];
+    int64_t elapsed_ns = sq_now_ns() - run->executing_ns - s->start_ns, length_ns = s->duration_ns;
+    double total = (double)s->iterations, ended;
+
+    switch (s->executor) {
+    case SQ_EXEC_PER_VU_ITERATIONS:
+    case SQ_EXEC_SHARED_ITERATIONS:
+        if (s->executor == SQ_EXEC_PER_VU_ITERATIONS)
+            total *= (double)s->vus;
+        ended = (double)atomic_load(&run->scenario_ended[scenario]);
+        return elapsed_ns >= length_ns || ended >= total ? 1 : ended / total;
+    case SQ_EXEC_RAMPING_VUS:
+    case SQ_EXEC_RAMPING_ARRIVAL_RATE:
+        length_ns = 0;
+        for (size_t i = 0; i < s->stages_count; i++)
+            length_ns += s->stages[i].duration_ns;
+        break;
+    default:
+        break;
+    }
+    return elapsed_ns >= length_ns ? 1 : (double)SQ_MAX(elapsed_ns, 0) / (double)length_ns;
+}
 
 static void schedule_due(struct sq_timer *timer)
 {
@@ -579,6 +672,8 @@ void sq_run_execute(struct sq_run *run)
     run->phase_done = false;
     run->schedule_timer = SQ_TIMER_INIT(schedule_due);
     run->executing_ns = sq_now_ns();
+    run->executing_wall_ns = sq_wall_ns();
+    run->scenario_ended = sq_xcalloc(config->scenarios_count + 1, sizeof *run->scenario_ended);
     run->schedule =
         sq_schedule_new(config->scenarios, config->scenarios_count, &sq_pool_runner, run);
     if (run->hooks.tick)
@@ -606,6 +701,7 @@ void sq_run_deinit(struct sq_run *run)
     free(run->threads);
     free(run->vus);
     free(run->exit_reason);
+    free(run->scenario_ended);
     if (run->signal_io.fd >= 0) {
         int fd = run->signal_io.fd;
         sq_io_stop(run->loop, &run->signal_io);

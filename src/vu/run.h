@@ -13,8 +13,10 @@ enum sq_exit {
     SQ_EXIT_THRESHOLDS = 99,
     SQ_EXIT_SETUP_TIMEOUT = 100,
     SQ_EXIT_TEARDOWN_TIMEOUT = 101,
+    SQ_EXIT_STOPPED = 103, /* over the REST API */
     SQ_EXIT_CONFIG = 104,
     SQ_EXIT_SIGNAL = 105,
+    SQ_EXIT_ADDRESS = 106, /* of the REST API cannot be listened on */
     SQ_EXIT_SCRIPT = 107,
     SQ_EXIT_ABORTED = 108,
     SQ_EXIT_MARKED_FAILED = 110,
@@ -60,21 +62,27 @@ struct sq_run {
     enum sq_run_phase phase;
     struct sq_schedule *schedule;
     struct sq_vu **vus; /* by id - 1 */
-    size_t vus_count, vus_cap, vus_ready;
+    size_t vus_count, vus_cap;
+    _Atomic size_t vus_ready;
     struct sq_pool *pool;
     struct sq_timer tick_timer, second_timer, collect_timer, evaluate_timer, schedule_timer,
         watchdog_timer;
     struct sq_io signal_io;
     int64_t started_ns, executing_ns, ended_ns; /* run clock: setup's start, scenarios' start */
-    int64_t started_wall_ns;
+    int64_t started_wall_ns, executing_wall_ns;
     uint64_t sessions_cut;
     _Atomic uint64_t iterations_interrupted;
     _Atomic uint64_t iterations_complete; /* any worker */
     _Atomic int64_t vus_active;
-    size_t collecting;             /* workers that owe us a shard */
-    int exit_code;                 /* the first reason wins (ENG-200) */
-    char *exit_reason;             /* words for it; NULL */
-    bool stopping;                 /* interrupted as a whole */
+    _Atomic uint64_t *scenario_ended; /* iterations that are over, by scenario; while executing */
+    _Atomic bool marked_failed;       /* exec.test.fail() */
+    size_t collecting;                /* workers that owe us a shard */
+    int exit_code;                    /* the first reason wins (ENG-200) */
+    char *exit_reason;                /* words for it; NULL */
+    bool stopping;                    /* interrupted as a whole */
+    bool paused;                      /* waits between init and setup; the caller's loop */
+    bool lingering;                   /* over, but stays; a signal ends it without exit code */
+    bool workers_joined;
     _Atomic bool stopping_workers; /* the same for workers: what starts now is cut at once */
     struct sq_tagset *run_tags;
     size_t series_warn_at;
@@ -110,12 +118,19 @@ void sq_run_finish_workers(struct sq_run *run);
 void sq_run_stop(struct sq_run *run, int exit_code, const char *reason);
 /* The same from a script, on any thread. */
 void sq_run_ask_stop(struct sq_run *run, int exit_code, const char *reason);
+/* Hands a copy of all checks so far to `done`, on the main loop, or at once when the workers are
+ * gone. The tree is borrowed during the call. */
+void sq_run_gather_checks(struct sq_run *run,
+                          void (*done)(void *user, const struct sq_check_tree *checks), void *user);
 /* Brings totals up to date with all workers; returns when done. */
 void sq_run_collect(struct sq_run *run);
 
 /* Run time so far, ns: from just before setup. */
 int64_t sq_run_elapsed_ns(const struct sq_run *run);
 size_t sq_run_scenario_vus(struct sq_run *run, size_t scenario);
+/* How much of a scenario is done, 0 to 1, from the clock or its iterations. Any thread, while the
+ * scenarios run. */
+double sq_run_scenario_progress(const struct sq_run *run, size_t scenario);
 
 /* For vu.c. */
 struct sq_shard *sq_run_new_shard(struct sq_run *run);

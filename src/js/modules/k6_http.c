@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* k6/http, so far its cookies: cookieJar() and CookieJar (MOD-67). One jar a VU, shared with the
- * opening handshake of k6/ws; emptied before each iteration. Examples: docs/api/k6-http.md */
+/* k6/http: the module's functions, and its cookies: cookieJar() and CookieJar (MOD-67). One jar a
+ * VU, shared with the opening handshake of k6/ws; emptied before each iteration. Examples:
+ * docs/api/k6-http.md */
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
-#include "js/modules/modules.h"
+#include "js/modules/k6_http.h"
 #include "proto/url.h"
 
-static JSClassID jar_class;
+static JSClassID jar_class, statuses_class;
 
 struct jar_handle {
     struct sq_cookie_jar *jar;
@@ -82,6 +84,18 @@ void sq_k6_http_store_cookie(struct sq_cookie_jar *jar, const char *url, const c
     if (parse_url(url, &u) < 0)
         return;
     sq_cookie_jar_store(jar, &u.url, sq_slice_str(set_cookie), sq_wall_ns());
+    sq_url_deinit(&u.parsed);
+}
+
+void sq_k6_http_each_cookie(struct sq_cookie_jar *jar, const char *url,
+                            void (*each)(void *user, struct sq_slice name, struct sq_slice value),
+                            void *user)
+{
+    struct jar_url u;
+
+    if (sq_cookie_jar_count(jar) == 0 || parse_url(url, &u) < 0)
+        return;
+    sq_cookie_jar_each(jar, &u.url, sq_wall_ns(), each, user);
     sq_url_deinit(&u.parsed);
 }
 
@@ -271,20 +285,349 @@ static JSValue cookie_jar(JSContext *ctx, JSValueConst this_val, int argc, JSVal
     return new_jar(ctx, JS_UNDEFINED, self);
 }
 
+/* ---- expected statuses (MOD-68) ---- */
+
+static void statuses_free(struct http_statuses *s)
+{
+    if (s)
+        free(s->ranges);
+    free(s);
+}
+
+static void statuses_finalizer(JSRuntime *rt, JSValue value)
+{
+    (void)rt;
+    statuses_free(JS_GetOpaque(value, statuses_class));
+}
+
+struct http_statuses *http_statuses_of(JSValueConst value)
+{
+    return JS_GetOpaque(value, statuses_class);
+}
+
+/* 200 or {min: 200, max: 299}. -1: an exception is pending. */
+static int add_range(JSContext *ctx, struct http_statuses *s, JSValueConst value)
+{
+    int64_t min = 0, max = 0;
+
+    if (JS_IsNumber(value)) {
+        if (JS_ToInt64(ctx, &min, value) < 0)
+            return -1;
+        max = min;
+    } else {
+        JSValue low = JS_IsObject(value) ? JS_GetPropertyStr(ctx, value, "min") : JS_UNDEFINED;
+        JSValue high = JS_IsObject(value) ? JS_GetPropertyStr(ctx, value, "max") : JS_UNDEFINED;
+        bool ok = JS_IsNumber(low) && JS_IsNumber(high) && JS_ToInt64(ctx, &min, low) == 0 &&
+                  JS_ToInt64(ctx, &max, high) == 0;
+        JS_FreeValue(ctx, low);
+        JS_FreeValue(ctx, high);
+        if (!ok) {
+            sq_js_throw(ctx, "expectedStatuses: every argument is an integer or an object with "
+                             "integers 'min' and 'max'");
+            return -1;
+        }
+    }
+    s->ranges = sq_xrealloc(s->ranges, (s->count + 1) * sizeof *s->ranges);
+    s->ranges[s->count].min = min;
+    s->ranges[s->count++].max = max;
+    return 0;
+}
+
+static JSValue expected_statuses(JSContext *ctx, JSValueConst this_val, int argc,
+                                 JSValueConst *argv)
+{
+    struct http_statuses *s = sq_xcalloc(1, sizeof *s);
+    JSValue object = JS_EXCEPTION;
+
+    (void)this_val;
+    if (argc == 0)
+        sq_js_throw(ctx, "expectedStatuses: no arguments");
+    for (int i = 0; i < argc; i++)
+        if (add_range(ctx, s, argv[i]) < 0)
+            goto out;
+    if (argc > 0)
+        object = JS_NewObjectClass(ctx, (int)statuses_class);
+    if (!JS_IsException(object)) {
+        JS_SetOpaque(object, s);
+        s = NULL;
+    }
+out:
+    statuses_free(s);
+    return object;
+}
+
+static JSValue set_response_callback(JSContext *ctx, JSValueConst this_val, int argc,
+                                     JSValueConst *argv)
+{
+    struct k6_http *http = http_of(sq_js_self(ctx));
+    const struct http_statuses *given = argc > 0 ? http_statuses_of(argv[0]) : NULL;
+
+    (void)this_val;
+    if (!given && !(argc > 0 && JS_IsNull(argv[0])))
+        return sq_js_throw(ctx, "setResponseCallback: it takes null or what expectedStatuses() "
+                                "returned");
+    struct http_statuses *copy = sq_xcalloc(1, sizeof *copy);
+    copy->none = !given;
+    if (given) {
+        copy->count = given->count;
+        copy->ranges = sq_xmalloc(given->count * sizeof *copy->ranges);
+        memcpy(copy->ranges, given->ranges, given->count * sizeof *copy->ranges);
+    }
+    statuses_free(http->expected);
+    http->expected = copy;
+    return JS_UNDEFINED;
+}
+
+/* ---- a VU's part ---- */
+
+struct k6_http *http_of(struct sq_js_instance *self)
+{
+    if (!self->http)
+        self->http = sq_xcalloc(1, sizeof *self->http);
+    return self->http;
+}
+
+void sq_k6_http_vu_close(struct sq_js_instance *self)
+{
+    if (!self->http)
+        return;
+    sq_http_vu_free(self->http->net);
+    statuses_free(self->http->expected);
+    free(self->http);
+    self->http = NULL;
+}
+
+/* ---- requests ---- */
+
+static bool may_request(JSContext *ctx)
+{
+    struct sq_js_instance *self = sq_js_self(ctx);
+
+    if (self->in_init) {
+        sq_js_throw(ctx, "Making http requests in the init context is not supported");
+        return false;
+    }
+    if (!sq_js_net(self)) {
+        sq_js_throw(ctx, "cannot use the network: %s", self->cell->worker->net_error.text);
+        return false;
+    }
+    return true;
+}
+
+static JSValue run_one(JSContext *ctx, const char *method, JSValueConst url, JSValueConst body,
+                       JSValueConst params)
+{
+    /* The fiber's stack is small, and callbacks of the loop point here meanwhile. */
+    struct http_call *call = sq_xmalloc(sizeof *call);
+    JSValue result = JS_EXCEPTION;
+
+    if (http_call_init(ctx, call, method, url, body, params) == 0) {
+        if (http_run(call->self, call, 1, 1, 1) < 0)
+            result = sq_js_throw_interrupted(ctx);
+        else
+            result = http_new_response(ctx, call);
+    }
+    http_call_deinit(ctx, call);
+    free(call);
+    return result;
+}
+
+static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+
+/* get(url, params) and head(url, params); the others have a body in between. */
+static JSValue request_by_name(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
+                               int magic)
+{
+    JSValueConst args[3] = {JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED};
+    bool bodiless = magic < 2;
+
+    (void)this_val;
+    for (int i = 0; i < argc && i < 3; i++)
+        args[i] = argv[i];
+    if (!may_request(ctx))
+        return JS_EXCEPTION;
+    if (bodiless && argc > 2)
+        sq_log(SQ_LOG_WARN, "http",
+               "http.%s takes a URL and params: what stands behind them is ignored",
+               magic ? "head" : "get");
+    return bodiless ? run_one(ctx, methods[magic], args[0], JS_UNDEFINED, args[1])
+                    : run_one(ctx, methods[magic], args[0], args[1], args[2]);
+}
+
+/* request and asyncRequest */
+static JSValue request(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
+                       int async)
+{
+    JSValueConst args[4] = {JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED};
+
+    (void)this_val;
+    for (int i = 0; i < argc && i < 4; i++)
+        args[i] = argv[i];
+    if (!may_request(ctx))
+        return JS_EXCEPTION;
+    const char *method = JS_ToCString(ctx, args[0]);
+    JSValue result = !method ? JS_EXCEPTION
+                     : async ? http_async_request(ctx, method, args[1], args[2], args[3])
+                             : run_one(ctx, method, args[1], args[2], args[3]);
+    JS_FreeCString(ctx, method);
+    return result;
+}
+
+/* ---- batch (MOD-61) ---- */
+
+struct batch {
+    struct http_call *calls;
+    size_t count;
+    char **keys; /* owned */
+};
+
+static int init_member(JSContext *ctx, struct http_call *call, JSValueConst member)
+{
+    JSValue parts[4] = {JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED};
+    static const char *const names[] = {"method", "url", "body", "params"};
+    const char *method = NULL;
+    bool is_array = JS_IsArray(ctx, member);
+    int rc = -1;
+
+    if (JS_IsString(member) || http_is_url(member)) {
+        parts[1] = JS_DupValue(ctx, member);
+    } else if (JS_IsObject(member)) {
+        for (uint32_t i = 0; i < 4; i++)
+            parts[i] = is_array ? JS_GetPropertyUint32(ctx, member, i)
+                                : JS_GetPropertyStr(ctx, member, names[i]);
+    } else {
+        sq_js_throw(ctx, "batch: a request is a URL, an array [method, url, body, params] or an "
+                         "object {method, url, body, params}");
+        goto out;
+    }
+    if (!JS_IsUndefined(parts[0]) && !JS_IsNull(parts[0]) &&
+        !(method = JS_ToCString(ctx, parts[0])))
+        goto out;
+    rc = http_call_init(ctx, call, method ? method : "GET", parts[1], parts[2], parts[3]);
+out:
+    JS_FreeCString(ctx, method);
+    for (size_t i = 0; i < 4; i++)
+        JS_FreeValue(ctx, parts[i]);
+    return rc;
+}
+
+static int add_member(JSContext *ctx, void *user, const char *key, JSValueConst member)
+{
+    struct batch *b = user;
+
+    if (b->count % 64 == 0) {
+        b->calls = sq_xrealloc(b->calls, (b->count + 64) * sizeof *b->calls);
+        b->keys = sq_xrealloc(b->keys, (b->count + 64) * sizeof *b->keys);
+    }
+    /* Counted first: what was begun is taken back with the rest. */
+    b->calls[b->count] = (struct http_call){
+        .self = sq_js_self(ctx), .jar_value = JS_UNDEFINED, .expected_value = JS_UNDEFINED};
+    b->keys[b->count] = sq_xstrdup(key);
+    return init_member(ctx, &b->calls[b->count++], member);
+}
+
+static JSValue batch_results(JSContext *ctx, struct batch *b, bool as_array)
+{
+    JSValue results = as_array ? JS_NewArray(ctx) : JS_NewObject(ctx);
+
+    for (size_t i = 0; i < b->count; i++) {
+        JSValue response = http_new_response(ctx, &b->calls[i]);
+        if (JS_IsException(response)) {
+            JS_FreeValue(ctx, results);
+            return response;
+        }
+        if (as_array)
+            JS_SetPropertyInt64(ctx, results, (int64_t)i, response);
+        else
+            JS_DefinePropertyValueStr(ctx, results, b->keys[i], response, JS_PROP_C_W_E);
+    }
+    return results;
+}
+
+static JSValue batch(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    struct sq_js_instance *self = sq_js_self(ctx);
+    const struct sq_config *config = self->vu->worker->run->config;
+    struct batch b = {0};
+    JSValue result = JS_EXCEPTION;
+
+    (void)this_val;
+    if (!may_request(ctx))
+        return JS_EXCEPTION;
+    if (argc < 1 || !JS_IsObject(argv[0]) || JS_IsFunction(ctx, argv[0]))
+        return sq_js_throw(ctx, "batch: it takes an array or an object of requests");
+    if (sq_js_each_key(ctx, argv[0], add_member, &b) == 0) {
+        size_t all = config->batch > 0 ? (size_t)config->batch : SIZE_MAX;
+        size_t per_host = config->batch_per_host > 0 ? (size_t)config->batch_per_host : SIZE_MAX;
+        if (http_run(self, b.calls, b.count, all, per_host) < 0)
+            result = sq_js_throw_interrupted(ctx);
+        else
+            result = batch_results(ctx, &b, JS_IsArray(ctx, argv[0]));
+    }
+    for (size_t i = 0; i < b.count; i++) {
+        http_call_deinit(ctx, &b.calls[i]);
+        free(b.keys[i]);
+    }
+    free(b.calls);
+    free(b.keys);
+    return result;
+}
+
+static JSValue file(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    (void)this_val;
+    return http_new_file(ctx, argc, argv);
+}
+
+static JSValue url(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    (void)this_val;
+    return http_new_url(ctx, argc, argv);
+}
+
+/* ---- the module ---- */
+
 void sq_k6_http_class_ids(void)
 {
     JS_NewClassID(&jar_class);
+    JS_NewClassID(&statuses_class);
+    sq_k6_http_params_class_ids();
+    sq_k6_http_response_class_ids();
 }
 
 void sq_k6_http_classes(JSContext *ctx)
 {
     static const JSClassDef definition = {.class_name = "CookieJar", .finalizer = jar_finalizer};
+    static const JSClassDef statuses = {.class_name = "ExpectedStatuses",
+                                        .finalizer = statuses_finalizer};
     JSValue proto = JS_NewObject(ctx);
 
     JS_NewClass(JS_GetRuntime(ctx), jar_class, &definition);
     JS_SetPropertyFunctionList(ctx, proto, jar_methods, SQ_COUNT(jar_methods));
     JS_SetClassProto(ctx, jar_class, proto);
+    JS_NewClass(JS_GetRuntime(ctx), statuses_class, &statuses);
+    JS_SetClassProto(ctx, statuses_class, JS_NewObject(ctx));
+    sq_k6_http_params_classes(ctx);
+    sq_k6_http_response_classes(ctx);
 }
+
+static const JSCFunctionListEntry functions[] = {
+    JS_CFUNC_MAGIC_DEF("asyncRequest", 4, request, 1),
+    JS_CFUNC_DEF("batch", 1, batch),
+    JS_CFUNC_DEF("cookieJar", 0, cookie_jar),
+    JS_CFUNC_MAGIC_DEF("del", 3, request_by_name, 5),
+    JS_CFUNC_DEF("expectedStatuses", 0, expected_statuses),
+    JS_CFUNC_DEF("file", 3, file),
+    JS_CFUNC_MAGIC_DEF("get", 2, request_by_name, 0),
+    JS_CFUNC_MAGIC_DEF("head", 2, request_by_name, 1),
+    JS_CFUNC_MAGIC_DEF("options", 3, request_by_name, 6),
+    JS_CFUNC_MAGIC_DEF("patch", 3, request_by_name, 4),
+    JS_CFUNC_MAGIC_DEF("post", 3, request_by_name, 2),
+    JS_CFUNC_MAGIC_DEF("put", 3, request_by_name, 3),
+    JS_CFUNC_MAGIC_DEF("request", 4, request, 0),
+    JS_CFUNC_DEF("setResponseCallback", 1, set_response_callback),
+    JS_CFUNC_DEF("url", 1, url),
+};
 
 static int init(JSContext *ctx, JSModuleDef *m)
 {
@@ -292,17 +635,36 @@ static int init(JSContext *ctx, JSModuleDef *m)
     JSValue constructor =
         JS_NewCFunction2(ctx, construct_jar, "CookieJar", 0, JS_CFUNC_constructor_or_func, 0);
     JSValue proto = JS_GetClassProto(ctx, jar_class);
-    JSValue fn = JS_NewCFunction(ctx, cookie_jar, "cookieJar", 0);
 
     JS_SetConstructor(ctx, constructor, proto);
     JS_FreeValue(ctx, proto);
+    JS_SetPropertyFunctionList(ctx, all, functions, SQ_COUNT(functions));
     JS_SetPropertyStr(ctx, all, "CookieJar", JS_DupValue(ctx, constructor));
-    JS_SetPropertyStr(ctx, all, "cookieJar", JS_DupValue(ctx, fn));
-    if (JS_SetModuleExport(ctx, m, "CookieJar", constructor) < 0 ||
-        JS_SetModuleExport(ctx, m, "cookieJar", fn) < 0)
+    if (JS_SetModuleExport(ctx, m, "CookieJar", constructor) < 0)
         return -1;
+    for (size_t i = 0; i < SQ_COUNT(functions); i++)
+        if (JS_SetModuleExport(ctx, m, functions[i].name,
+                               JS_GetPropertyStr(ctx, all, functions[i].name)) < 0)
+            return -1;
     return JS_SetModuleExport(ctx, m, "default", all);
 }
 
-static const char *const exports[] = {"CookieJar", "cookieJar", "default", NULL};
+static const char *const exports[] = {"CookieJar",
+                                      "asyncRequest",
+                                      "batch",
+                                      "cookieJar",
+                                      "default",
+                                      "del",
+                                      "expectedStatuses",
+                                      "file",
+                                      "get",
+                                      "head",
+                                      "options",
+                                      "patch",
+                                      "post",
+                                      "put",
+                                      "request",
+                                      "setResponseCallback",
+                                      "url",
+                                      NULL};
 const struct sq_js_builtin sq_k6_http = {"k6/http", init, exports};
