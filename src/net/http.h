@@ -62,7 +62,8 @@ enum { SQ_HTTP_BODY_BYTES_MAX = 1 << 30 };
 
 struct sq_http_transfer;
 /* Never fails and never calls back synchronously. `done` is called once, on the loop's stack; then
- * the result is there. The request is copied. Owned: sq_http_transfer_free. */
+ * the result is there, and the transfer may be freed, also inside `done`. The request is copied.
+ * Owned: sq_http_transfer_free. */
 struct sq_http_transfer *sq_http_start(struct sq_http_vu *vu, const struct sq_http_request *request,
                                        void (*done)(void *user), void *user);
 /* Borrowed with the transfer; after `done`. */
@@ -70,12 +71,12 @@ const struct sq_http_result *sq_http_transfer_result(const struct sq_http_transf
 /* Cuts it when it is under way: no callback then. NULL is fine. */
 void sq_http_transfer_free(struct sq_http_transfer *t);
 
-/* 0 or SQ_EINVALID with words. *host_port ("example.com:80") and *clean (credentials as ****, MET-36)
- * are owned: free(). */
+/* 0 or SQ_EINVALID with words. *host_port ("example.com:80") and *clean (credentials as ****,
+ * MET-36) are owned: free(). */
 SQ_MUST_USE int sq_http_url_check(const char *url, char **host_port, char **clean,
                                   struct sq_error *err);
-/* `reference` (a Location) as seen from `base`, RFC 3986 section 5; owned: free(). NULL: it makes no
- * sense, or it is not http. Pure. */
+/* `reference` (a Location) as seen from `base`, RFC 3986 section 5; owned: free(). NULL: it makes
+ * no sense, or it is not http. Pure. */
 char *sq_http_url_join(const char *base, const char *reference);
 /* "200" -> "OK"; "" for unknown ones. */
 const char *sq_http_status_words(int status);

@@ -33,7 +33,7 @@ int sq_http_url_parse(const char *text, struct sq_url *out, struct sq_error *err
     return sq_error_set(err, SQ_EINVALID, "it does not start with http:// or https://");
 }
 
-/* "http://user:pw@host/x" -> "http://****:****@host/x" */
+/* User and password become four stars each (MET-36). */
 static char *mask_credentials(const char *url)
 {
     const char *authority = strstr(url, "://");
