@@ -26,6 +26,18 @@ void sq_test_fail(const char *file, int line, const char *fmt, ...)
     va_end(args);
 }
 
+void sq_test_fail_that(const char *file, int line, const char *what, const char *fmt, ...)
+{
+    va_list args;
+
+    failed = true;
+    va_start(args, fmt);
+    printf("# %s:%d: %s", file, line, what);
+    vprintf(fmt, args);
+    putchar('\n');
+    va_end(args);
+}
+
 void sq_test_fail_eq(const char *file, int line, const char *what, long long got, long long want,
                      const char *fmt, ...)
 {

@@ -26,11 +26,13 @@ void sq_test_fail(const char *file, int line, const char *fmt, ...) SQ_PRINTF(3,
     }                                                              \
     static void test_##name(void)
 
-#define SQ_CHECK(cond, ...)                                             \
-    do {                                                                \
-        if (!(cond))                                                    \
-            sq_test_fail(__FILE__, __LINE__, "" #cond " " __VA_ARGS__); \
+#define SQ_CHECK(cond, ...)                                                \
+    do {                                                                   \
+        if (!(cond))                                                       \
+            sq_test_fail_that(__FILE__, __LINE__, #cond, " " __VA_ARGS__); \
     } while (0)
+void sq_test_fail_that(const char *file, int line, const char *what, const char *fmt, ...)
+    SQ_PRINTF(4, 5);
 
 /* Integers. The format and its arguments say which case it was. */
 #define SQ_CHECK_EQ(got, want, ...)                                                  \

@@ -85,7 +85,7 @@ static struct sq_ui_view view_of(struct sq_cli_progress *p, struct sq_run *run)
         .length_ns = sq_config_length_max_ns(c),
         .vus_active = atomic_load(&run->vus_active),
         .vus_initialised = (int64_t)run->vus_ready,
-        .vus_planned = (int64_t)run->vus_count,
+        .vus_planned = sq_scenarios_vus_planned(c->scenarios, c->scenarios_count),
         .vus_max = sq_scenarios_vus_max(c->scenarios, c->scenarios_count),
         .complete = atomic_load(&run->iterations_complete),
         .interrupted = atomic_load(&run->iterations_interrupted),

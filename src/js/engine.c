@@ -324,11 +324,32 @@ static JSModuleDef *clone_graph(JSContext *ctx, struct clone_map *map, JSModuleD
 
 static void free_clones(JSContext *ctx, JSModuleDef *m);
 
+/* Until a native module's own code sets them, its exports are null: so is what it never sets, a
+ * name that scripts import and we do not have (ENG-17). */
+static void null_native_exports(JSContext *ctx, JSModuleDef *m)
+{
+    for (int i = 0; i < m->req_module_entries_count; i++) {
+        JSModuleDef *from = m->req_module_entries[i].module;
+        if (!is_native(from) || from->status != JS_MODULE_STATUS_UNLINKED)
+            continue;
+        for (int j = 0; j < from->export_entries_count; j++) {
+            JSExportEntry *e = &from->export_entries[j];
+            if (e->export_type == JS_EXPORT_TYPE_LOCAL &&
+                JS_IsUndefined(*e->u.local.var_ref->pvalue))
+                set_value(ctx, e->u.local.var_ref->pvalue, JS_NULL);
+        }
+    }
+}
+
 JSValue sq_js_module_clone(JSContext *ctx, JSValueConst root)
 {
     struct clone_map map = {0};
     JSModuleDef *m = clone_graph(ctx, &map, JS_VALUE_GET_PTR(root));
-    bool ok = m && js_create_module_function(ctx, m) == 0 && js_link_module(ctx, m) == 0;
+    bool ok = m && js_create_module_function(ctx, m) == 0;
+
+    for (int i = 0; i < map.count && ok; i++)
+        null_native_exports(ctx, map.to[i]);
+    ok = ok && js_link_module(ctx, m) == 0;
 
     if (!ok)
         for (int i = 0; i < map.count; i++)

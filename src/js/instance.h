@@ -43,7 +43,7 @@ struct sq_js_bundle {
     const char *user_agent;
     size_t cell_vus_max;
     bool load_pass;
-    bool base_mode;            /* --compatibility-mode=base: no `global` (ENG-24) */
+    bool base_mode;                           /* --compatibility-mode=base: no `global` (ENG-24) */
     struct sq_js_shared_array *shared_arrays; /* by name; under their lock, each immutable */
     pthread_mutex_t shared_arrays_lock;
     pthread_mutex_t told_lock; /* the one thing that workers write: */
@@ -93,10 +93,10 @@ struct sq_js_cell {
     JSValue main_template;
     struct sq_js_instance *current; /* whose turn it is; NULL between */
     size_t vus;
-    size_t garbage_bytes;   /* heap size after the last cycle collection */
+    size_t garbage_bytes;                  /* heap size after the last cycle collection */
     JSValue execution[SQ_EXECUTION_COUNT]; /* objects once the script imported the module */
-    JSAtom socket_atoms[7]; /* names of the Socket's methods (k6_ws.c) */
-    JSAtom event_atoms[8];  /* event types of WebSocket and AbortSignal (events.c) */
+    JSAtom socket_atoms[7];                /* names of the Socket's methods (k6_ws.c) */
+    JSAtom event_atoms[8];                 /* event types of WebSocket and AbortSignal (events.c) */
 };
 
 struct sq_js_worker {
@@ -122,7 +122,7 @@ struct sq_js_instance {
     struct sq_cookie_jar *jar;
     struct k6_http *http; /* of k6/http; NULL until it is needed */
     struct sq_net_counters counters, emitted;
-    struct sq_list timers;     /* global setTimeout and setInterval, in any order */
+    struct sq_list timers; /* global setTimeout and setInterval, in any order */
     struct sq_js_timers *timer_index;
     struct sq_js_task *tasks, **tasks_tail;
     struct sq_js_task *offered;    /* by a loop callback that waits for it to be taken */
@@ -133,8 +133,8 @@ struct sq_js_instance {
                                       of bufferedAmount within one */
     bool in_loop;                  /* the fiber waits for tasks */
     bool draining;                 /* the iteration has failed, what is open comes to its end */
-    struct sq_list rejections; /* promises rejected without a handler, so far */
-    struct sq_list sessions;   /* open k6/ws sessions, innermost last */
+    struct sq_list rejections;     /* promises rejected without a handler, so far */
+    struct sq_list sessions;       /* open k6/ws sessions, innermost last */
     uint32_t timer_id_last;
     char *group; /* path of the current group, "::a::b"; NULL: root. Owned by group() */
     bool in_init;
@@ -256,6 +256,8 @@ struct sq_js_builtin {
     const char *const *exports; /* NULL-terminated, "default" included */
 };
 const struct sq_js_builtin *sq_js_find_builtin(const char *name);
+/* Today's name of a module that old scripts import by another; NULL: it has no other. */
+const char *sq_js_renamed_builtin(const char *name);
 /* Why a known module of k6 is not here, NULL for unknown names. */
 const char *sq_js_builtin_excuse(const char *name);
 const char *sq_js_nearest_builtin(const char *name);

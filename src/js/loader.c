@@ -261,6 +261,10 @@ static JSModuleDef *load_builtin(JSContext *ctx, const char *name)
             JS_ThrowReferenceError(ctx, "cannot import '%s': no such built-in module", name);
         return NULL;
     }
+    const struct sq_js_cell *cell = JS_GetContextOpaque(ctx);
+    if (cell->worker->bundle->load_pass && sq_js_renamed_builtin(name))
+        sq_log(SQ_LOG_WARN, "js", "'%s' was removed from k6; it is an alias of '%s' here", name,
+               sq_js_renamed_builtin(name));
     JSModuleDef *m = JS_NewCModule(ctx, name, builtin->init);
     for (const char *const *export = builtin->exports; m && *export; export ++)
         if (JS_AddModuleExport(ctx, m, *export) < 0)
@@ -385,8 +389,8 @@ static void warn_missing(void *user, const char *module, const char *name)
     const struct sq_js_cell *cell = user;
 
     if (cell->worker->bundle->load_pass)
-        sq_log(SQ_LOG_WARN, "js", "'%s' does not export '%s': the imported name is undefined",
-               module, name);
+        sq_log(SQ_LOG_WARN, "js", "'%s' does not export '%s': the imported name is null", module,
+               name);
 }
 
 static int fail(struct sq_js_cell *cell, struct sq_error *err)

@@ -6,9 +6,17 @@
 #include "js/instance.h"
 
 static const struct sq_js_builtin *const builtins[] = {
-    &sq_k6,           &sq_k6_crypto, &sq_k6_data,    &sq_k6_encoding,
-    &sq_k6_execution, &sq_k6_http,   &sq_k6_metrics, &sq_k6_timers,
+    &sq_k6,
+    &sq_k6_crypto,
+    &sq_k6_data,
+    &sq_k6_encoding,
+    &sq_k6_execution,
+    &sq_k6_http,
+    &sq_k6_metrics,
+    &sq_k6_timers,
     &sq_k6_ws,
+    &sq_k6_websockets,
+    &sq_k6_experimental_websockets,
 };
 
 static const struct {
@@ -18,12 +26,28 @@ static const struct {
     {"k6/net/grpc", "gRPC is out of squall's scope; run such a test with k6"},
     {"k6/html", "this version of squall does not have it yet"},
     {"k6/secrets", "this version of squall does not have it yet"},
-    {"k6/websockets", "this version of squall does not have it yet; 'k6/ws' is there"},
-    {"k6/experimental/websockets", "this version of squall does not have it yet; 'k6/ws' is there"},
 };
+
+static const struct {
+    const char *old, *now;
+} renamed[] = {
+    {"k6/experimental/timers", "k6/timers"},
+};
+
+const char *sq_js_renamed_builtin(const char *name)
+{
+    for (size_t i = 0; i < SQ_COUNT(renamed); i++)
+        if (strcmp(renamed[i].old, name) == 0)
+            return renamed[i].now;
+    return NULL;
+}
 
 const struct sq_js_builtin *sq_js_find_builtin(const char *name)
 {
+    const char *now = sq_js_renamed_builtin(name);
+
+    if (now)
+        name = now;
     for (size_t i = 0; i < SQ_COUNT(builtins); i++)
         if (strcmp(builtins[i]->name, name) == 0)
             return builtins[i];
@@ -65,6 +89,7 @@ int sq_js_export_functions(JSContext *ctx, JSModuleDef *m, const JSCFunctionList
 void sq_js_register_classes(JSContext *ctx)
 {
     sq_k6_ws_classes(ctx);
+    sq_k6_websockets_classes(ctx);
     sq_k6_http_classes(ctx);
     sq_k6_metrics_classes(ctx);
     sq_k6_crypto_classes(ctx);

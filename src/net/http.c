@@ -497,10 +497,11 @@ static void connect_failed(struct sq_http_transfer *t)
 
     sq_errno_text(error, words);
     const char *why = error ? words : t->error_buffer;
+    bool v6 = strchr(t->remote_ip, ':') != NULL;
     if (*t->remote_ip)
-        set_error(
-            t, code,
-            sq_xasprintf("dial tcp %s:%d: connect: %s", t->remote_ip, t->result.remote_port, why));
+        set_error(t, code,
+                  sq_xasprintf("dial tcp %s%s%s:%d: connect: %s", v6 ? "[" : "", t->remote_ip,
+                               v6 ? "]" : "", t->result.remote_port, why));
     else
         set_error(t, code, sq_xasprintf("dial tcp %s:%u: %s", t->host, t->parsed.port, why));
 }

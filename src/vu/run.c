@@ -552,7 +552,6 @@ int sq_run_start_workers(struct sq_run *run, struct sq_error *err)
 
     run->phase = SQ_PHASE_INIT;
     sq_timer_start(run->loop, &run->second_timer, sq_now_ns() + SQ_NS_PER_S);
-    sq_timer_start(run->loop, &run->watchdog_timer, sq_now_ns() + WATCHDOG_NS);
     sq_timer_start(run->loop, &run->collect_timer, sq_now_ns() + COLLECT_NS);
     if (run->hooks.tick) {
         run->hooks.tick(run->hooks.user, run);
@@ -561,6 +560,8 @@ int sq_run_start_workers(struct sq_run *run, struct sq_error *err)
     int rc = start_threads(run, SQ_MAX(SQ_MIN(workers, planned), (size_t)1), err);
     if (rc < 0)
         return rc;
+    /* It reads what the workers have just filled in. */
+    sq_timer_start(run->loop, &run->watchdog_timer, sq_now_ns() + WATCHDOG_NS);
     /* No worker touches its list before the message below, so it may be filled from here. */
     for (size_t i = 0; i < planned; i++)
         add_vu(run, &run->threads[i % run->threads_count].worker);
@@ -604,6 +605,10 @@ void sq_run_finish_workers(struct sq_run *run)
 {
     sq_run_collect(run);
     run->workers_joined = true;
+    /* The loop may go on (handleSummary, --linger), with nobody there to ask. */
+    sq_timer_stop(run->loop, &run->watchdog_timer);
+    sq_timer_stop(run->loop, &run->collect_timer);
+    sq_timer_stop(run->loop, &run->second_timer);
     sq_checks_merge(run->checks, run->main_worker.checks);
     for (size_t i = 0; i < run->threads_count; i++) {
         struct sq_thread *t = &run->threads[i];

@@ -222,8 +222,7 @@ static void warn_failure(struct ws_session *s, const char *url)
     if (!sq_js_first_time(s->self->cell->worker->bundle, *reason ? reason : text))
         return;
     if (s->outcome.status)
-        sq_log(SQ_LOG_WARN, "ws", "WebSocket connection to '%s' failed: %s: %s (status %d)", url,
-               text, reason, s->outcome.status);
+        sq_log(SQ_LOG_WARN, "ws", "WebSocket connection to '%s' failed: %s: %s", url, text, reason);
     else
         sq_log(SQ_LOG_WARN, "ws", "WebSocket connection to '%s' failed: %s", url,
                *reason ? reason : text);
