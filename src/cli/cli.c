@@ -57,26 +57,34 @@ int sq_cli_main(int argc, char **argv)
     return SQ_EXIT_OTHER;
 }
 
-int sq_cli_version(int argc, char **argv)
+static int print_version(const struct sq_flags *flags, struct sq_error *err)
 {
-    bool json = false;
+    const char *json = sq_flags_get(flags, "json");
+    char *const *args;
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) {
-            json = true;
-        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            sq_cli_print_help("version");
-            return SQ_EXIT_OK;
-        } else {
-            fprintf(stderr, "squall version: unknown argument '%s'; it takes --json\n", argv[i]);
-            return SQ_EXIT_OTHER;
-        }
-    }
-    if (json)
+    if (sq_flags_args(flags, &args) > 0)
+        return sq_error_set(err, SQ_EINVALID, "it takes no argument, got '%s'", args[0]);
+    if (json && strcmp(json, "false") != 0)
         printf("{\"version\":\"%s\"}\n", SQUALL_VERSION);
     else
         printf("squall v%s\n", SQUALL_VERSION);
-    return SQ_EXIT_OK;
+    return 0;
+}
+
+int sq_cli_version(int argc, char **argv)
+{
+    struct sq_error err = {0};
+    struct sq_flags *flags = NULL;
+
+    int rc = sq_flags_parse("version", argc - 1, argv + 1, &flags, &err);
+    if (rc == 0 && sq_flags_help(flags))
+        sq_cli_print_help("version");
+    else if (rc == 0)
+        rc = print_version(flags, &err);
+    if (rc < 0)
+        fprintf(stderr, "squall version: %s\n", err.text);
+    sq_flags_free(flags);
+    return rc < 0 ? SQ_EXIT_OTHER : SQ_EXIT_OK;
 }
 
 void sq_cli_raise_descriptors(int64_t wanted)

@@ -15,7 +15,11 @@
 #include "base/text.h"
 #include "proto/http1/head.h"
 
-enum { IDLE_NS_MAX = 60 * SQ_NS_PER_S, READ_BYTES = 16 * 1024 };
+enum {
+    IDLE_NS_MAX = 60 * SQ_NS_PER_S,
+    DRAIN_NS_MAX = SQ_NS_PER_S,
+    READ_BYTES = 16 * 1024,
+};
 
 /* A connection is its current exchange. It outlives its socket while an answer is owed. */
 struct sq_httpd_exchange {
@@ -31,6 +35,7 @@ struct sq_httpd_exchange {
     bool keep_open; /* after the answer */
     bool head_only;
     bool continued;           /* 100 Continue was sent */
+    bool refused;             /* what else comes is read and forgotten */
     bool closing;             /* once all is sent */
     struct sq_deferred again; /* for requests that came ahead of an answer */
 };
@@ -108,7 +113,11 @@ static bool flush(struct sq_httpd_exchange *x)
     bool all = x->sent_bytes == x->out.len;
     if (all)
         x->sent_bytes = x->out.len = 0;
-    if (all && x->closing) {
+    if (all && x->refused) {
+        /* Closing on unread bytes would reset the connection and take the answer with it. */
+        shutdown(x->io.fd, SHUT_WR);
+        sq_timer_start(x->httpd->loop, &x->idle, sq_loop_now(x->httpd->loop) + DRAIN_NS_MAX);
+    } else if (all && x->closing) {
         drop(x);
         return false;
     }
@@ -150,6 +159,7 @@ void sq_httpd_answer(struct sq_httpd_exchange *x, int status, const char *type,
 static void refuse(struct sq_httpd_exchange *x, int status, const char *words)
 {
     x->keep_open = false;
+    x->refused = true;
     put_answer(x, status, "text/plain", sq_slice_str(words));
     flush(x);
 }
@@ -235,6 +245,14 @@ static void look(struct sq_httpd_exchange *x)
         hand_over(x, &head);
 }
 
+static void drain(struct sq_httpd_exchange *x)
+{
+    ssize_t n = recv(x->io.fd, sq_loop_read_buffer(x->httpd->loop), SQ_LOOP_READ_BYTES, 0);
+
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        drop(x);
+}
+
 static void conn_ready(struct sq_io *io, unsigned events)
 {
     struct sq_httpd_exchange *x = SQ_CONTAINER_OF(io, struct sq_httpd_exchange, io);
@@ -247,6 +265,10 @@ static void conn_ready(struct sq_io *io, unsigned events)
         return;
     if (x->out.len)
         return;
+    if (x->refused) {
+        drain(x);
+        return;
+    }
     /* What a client sent ahead stands in the buffer already. */
     if (sq_buf_reserve(&x->in, READ_BYTES) < 0) {
         refuse(x, 413, "the request is too large");
@@ -271,7 +293,7 @@ static void look_again(struct sq_deferred *deferred)
 {
     struct sq_httpd_exchange *x = SQ_CONTAINER_OF(deferred, struct sq_httpd_exchange, again);
 
-    if (!x->owed && !x->out.len)
+    if (!x->owed && !x->refused && !x->out.len)
         look(x);
 }
 
@@ -317,7 +339,10 @@ static int resolve(const char *address, struct addrinfo **list, struct sq_error 
     const struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
     const char *colon = strrchr(address, ':');
 
-    if (!colon || !colon[1])
+    char *end = NULL;
+    long port = colon ? strtol(colon + 1, &end, 10) : -1;
+
+    if (!colon || !colon[1] || *end || port < 0 || port > 65535)
         return sq_error_set(err, SQ_EINVALID, "--address: '%s' is not host:port", address);
     size_t len = (size_t)(colon - address);
     bool bracketed = len >= 2 && address[0] == '[' && address[len - 1] == ']';

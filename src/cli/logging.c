@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +19,43 @@ bool sq_cli_colours(const struct sq_flags *flags, int fd)
            !(term && strcmp(term, "dumb") == 0);
 }
 
+static int read_level(const char *text, enum sq_log_level *level)
+{
+    static const struct {
+        const char *name;
+        enum sq_log_level level;
+    } levels[] = {{"debug", SQ_LOG_DEBUG},  {"trace", SQ_LOG_DEBUG}, {"info", SQ_LOG_INFO},
+                  {"warning", SQ_LOG_WARN}, {"warn", SQ_LOG_WARN},   {"error", SQ_LOG_ERROR},
+                  {"fatal", SQ_LOG_ERROR},  {"panic", SQ_LOG_ERROR}};
+
+    for (size_t i = 0; i < SQ_COUNT(levels); i++)
+        if (strcmp(text, levels[i].name) == 0) {
+            *level = levels[i].level;
+            return 0;
+        }
+    return SQ_EINVALID;
+}
+
+/* "PATH[,level=LEVEL]"; the file is for its owner's eyes: logs quote what scripts print. */
+static int open_file(const char *spec, struct sq_log_options *log, struct sq_error *err)
+{
+    const char *comma = strchr(spec, ',');
+
+    if (comma && (!sq_text_starts(comma, ",level=") ||
+                  read_level(comma + strlen(",level="), &log->level) < 0))
+        return sq_error_set(err, SQ_EINVALID,
+                            "--log-output: '%s' is not level=debug, info, warning or error",
+                            comma + 1);
+    char *path = sq_xstrndup(spec, strcspn(spec, ","));
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    log->to = fd < 0 ? NULL : fdopen(fd, "a");
+    int rc = log->to ? 0
+                     : sq_error_set(err, -errno, "--log-output: cannot open '%s': %s", path,
+                                    strerror(errno));
+    free(path);
+    return rc;
+}
+
 static int open_log(const char *spec, struct sq_log_options *log, struct sq_error *err)
 {
     static const char file[] = "file=";
@@ -29,19 +67,12 @@ static int open_log(const char *spec, struct sq_log_options *log, struct sq_erro
     } else if (strcmp(spec, "none") == 0) {
         log->to = NULL;
     } else if (sq_text_starts(spec, file)) {
-        char *path = sq_xstrndup(spec + strlen(file), strcspn(spec + strlen(file), ","));
-        const char *level = strstr(spec, ",level=");
-        if (level)
-            log->level = strcmp(level + 7, "error") == 0     ? SQ_LOG_ERROR
-                         : strcmp(level + 7, "warning") == 0 ? SQ_LOG_WARN
-                         : strcmp(level + 7, "debug") == 0   ? SQ_LOG_DEBUG
-                                                             : SQ_LOG_INFO;
-        log->to = fopen(path, "ae");
-        int rc = log->to ? 0
-                         : sq_error_set(err, -errno, "--log-output: cannot open '%s': %s", path,
-                                        strerror(errno));
-        free(path);
-        return rc;
+        return open_file(spec + strlen(file), log, err);
+    } else if (sq_text_starts(spec, "loki")) {
+        return sq_error_set(err, SQ_EINVALID,
+                            "--log-output: squall does not push to loki itself; write "
+                            "file=PATH with --log-format=json and let an agent (Alloy, "
+                            "Promtail) ship it");
     } else {
         return sq_error_set(err, SQ_EINVALID,
                             "--log-output: '%s' is not stderr, stdout, none or file=PATH", spec);

@@ -478,6 +478,34 @@ const char *sq_js_outermost_module(JSContext *ctx)
     return name;
 }
 
+enum sq_js_kind sq_js_kind(JSValueConst value)
+{
+    if (JS_VALUE_GET_TAG(value) != JS_TAG_OBJECT)
+        return SQ_JS_OTHER;
+    switch (JS_VALUE_GET_OBJ(value)->class_id) {
+    case JS_CLASS_DATE:
+        return SQ_JS_DATE;
+    case JS_CLASS_MAP:
+    case JS_CLASS_SET:
+        return SQ_JS_COLLECTION;
+    case JS_CLASS_UINT8_ARRAY:
+    case JS_CLASS_UINT8C_ARRAY:
+        return SQ_JS_BYTES;
+    case JS_CLASS_INT8_ARRAY:
+    case JS_CLASS_INT16_ARRAY:
+    case JS_CLASS_UINT16_ARRAY:
+    case JS_CLASS_INT32_ARRAY:
+    case JS_CLASS_UINT32_ARRAY:
+    case JS_CLASS_BIG_INT64_ARRAY:
+    case JS_CLASS_BIG_UINT64_ARRAY:
+    case JS_CLASS_FLOAT32_ARRAY:
+    case JS_CLASS_FLOAT64_ARRAY:
+        return SQ_JS_NUMBERS;
+    default:
+        return SQ_JS_OTHER;
+    }
+}
+
 bool sq_js_is_array_buffer(JSContext *ctx, JSValueConst value)
 {
     (void)ctx;

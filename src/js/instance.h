@@ -183,6 +183,11 @@ char *sq_js_type_name(JSContext *ctx, JSValueConst value);
 /* The bytes of an ArrayBuffer or view; NULL without an exception for other values. */
 const uint8_t *sq_js_bytes(JSContext *ctx, JSValueConst value, size_t *len);
 
+/* ---- setup_data.c ---- */
+/* What setup() returned as JSON for the VUs (ENG-37). Owned: free. NULL with words for what has no
+ * such form: functions, NaN, cycles. */
+char *sq_js_data_json(JSContext *ctx, JSValueConst value, struct sq_error *err);
+
 /* ---- running (event_loop.c) ---- */
 /* Drains pending jobs; bounded and interruptible. -1: the instance is interrupted. */
 int sq_js_run_jobs(struct sq_js_instance *self);

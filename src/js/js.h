@@ -82,8 +82,18 @@ const char *sq_js_outermost_module(JSContext *ctx);
 /* The first module record of that name in the realm (a template), or NULL. */
 JSModuleDef *sq_js_find_module(JSContext *ctx, const char *name);
 bool sq_js_is_array_buffer(JSContext *ctx, JSValueConst value);
+enum sq_js_kind {
+    SQ_JS_OTHER,
+    SQ_JS_DATE,
+    SQ_JS_COLLECTION, /* Map, Set */
+    SQ_JS_BYTES,      /* Uint8Array, Uint8ClampedArray */
+    SQ_JS_NUMBERS,    /* other typed arrays */
+};
+/* By what it is, not by its constructor's name. */
+enum sq_js_kind sq_js_kind(JSValueConst value);
 /* 1: an ArrayBuffer, typed array or DataView, *data and *len are its bytes (none once detached).
- * 2: the same over a SharedArrayBuffer. 0: another value. Throws nothing; borrowed with the value. */
+ * 2: the same over a SharedArrayBuffer. 0: another value. Throws nothing; borrowed with the value.
+ */
 int sq_js_view_bytes(JSValueConst value, const uint8_t **data, size_t *len);
 /* new Proxy(target, handler), whatever the script did to the global Proxy. */
 JSValue sq_js_new_proxy(JSContext *ctx, JSValueConst target, JSValueConst handler);

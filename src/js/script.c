@@ -14,6 +14,7 @@ enum { COMPILE_STACK_BYTES = 4 * 1024 * 1024 };
 void sq_js_init_process(void)
 {
     sq_k6_ws_class_ids();
+    sq_k6_websockets_class_ids();
     sq_k6_http_class_ids();
     sq_k6_metrics_class_ids();
     sq_k6_crypto_class_ids();
@@ -75,6 +76,8 @@ struct job {
     struct sq_error err;
     int rc;
     const char *function, *argument_json;
+    char *group; /* its path, "::setup" */
+    bool wants_result;
     char *result_json;
     struct sq_js_summary_file *files;
     size_t files_count;
@@ -255,19 +258,12 @@ static void store_result(JSContext *ctx, struct job *job, JSValueConst result)
 {
     if (JS_IsUndefined(result))
         return;
-    JSValue json = JS_JSONStringify(ctx, result, JS_UNDEFINED, JS_UNDEFINED);
-    const char *text = JS_IsString(json) ? JS_ToCString(ctx, json) : NULL;
-    if (text) {
-        job->result_json = sq_xstrdup(text);
-    } else {
-        if (JS_IsException(json))
-            JS_FreeValue(ctx, JS_GetException(ctx));
-        job->rc =
-            sq_error_set(&job->err, SQ_EINVALID,
-                         "the data that %s() returned cannot be turned into JSON", job->function);
-    }
-    JS_FreeCString(ctx, text);
-    JS_FreeValue(ctx, json);
+    struct sq_error err = {0};
+    job->result_json = sq_js_data_json(ctx, result, &err);
+    if (!job->result_json)
+        job->rc = sq_error_set(&job->err, SQ_EINVALID,
+                               "the data that %s() returned cannot be turned into JSON: %s",
+                               job->function, err.text);
 }
 
 static void call_job(struct sq_vu *vu)
@@ -278,9 +274,10 @@ static void call_job(struct sq_vu *vu)
     if (job->rc < 0)
         return;
     struct sq_js_instance *self = vu->script;
+    self->group = job->group;
     sq_js_ops.enter(vu);
     JSValue result = call_export(self, job);
-    if (!JS_IsException(result))
+    if (!JS_IsException(result) && job->wants_result)
         store_result(self->cell->ctx, job, result);
     JS_FreeValue(self->cell->ctx, result);
     sq_js_cut(self, false);
@@ -292,11 +289,14 @@ static int call_phase(struct sq_run *run, const char *function, int64_t timeout_
                       struct sq_error *err)
 {
     const struct sq_js_bundle *bundle = run->script;
-    struct job job = {.function = function, .argument_json = bundle->setup_data};
+    struct job job = {.function = function,
+                      .argument_json = bundle->setup_data,
+                      .wants_result = result != NULL};
     struct sq_vu *vu = sq_vu_new(&run->main_worker, 0);
     char group[32] = "::";
 
     strcat(group, function);
+    job.group = group;
     vu->in_setup = true;
     sq_vu_set_base_tags(vu, SIZE_MAX, group);
     current_job = &job;

@@ -292,8 +292,7 @@ void sq_js_drop_timers(struct sq_js_instance *self, bool warn)
         struct js_timer *t = SQ_CONTAINER_OF(node, struct js_timer, node);
         bool runs = t->at == SIZE_MAX;
         if (warn)
-            sq_log(SQ_LOG_WARN, "js",
-                   "%s %u was stopped because the VU iteration was interrupted",
+            sq_log(SQ_LOG_WARN, "js", "%s %u was stopped because the VU iteration was interrupted",
                    t->repeat ? "setInterval" : "setTimeout", t->id);
         forget(self->timer_index, t);
         t->cleared = true;

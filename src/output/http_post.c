@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POLL_MS = 50 };
+/* The end of the run does not wait long for a receiver that hung just before. */
+enum { POLL_MS = 50, HOPELESS_TIMEOUT_MS = 1000 };
 
 struct curl_api {
     void *library;
@@ -55,6 +56,8 @@ struct sq_post {
     CURL *easy;
     CURLM *multi;
     struct curl_slist *headers;
+    long timeout_ms;
+    bool timed_out;         /* the latest request */
     CURLcode option_failed; /* the first one that did */
     char words[CURL_ERROR_SIZE];
     char reply[SQ_POST_REPLY_BYTES_MAX];
@@ -117,12 +120,27 @@ static void add_header(struct sq_post *post, const char *name, const char *value
     free(line);
 }
 
+/* Without a proxy of our own the environment's holds, but never for this very machine. */
+static void set_proxy(struct sq_post *post, const char *proxy)
+{
+    const char *lower = getenv("no_proxy"), *upper = getenv("NO_PROXY");
+    const char *given = lower ? lower : upper ? upper : "";
+    char *direct = sq_xasprintf("localhost,127.0.0.1,::1%s%s", *given ? "," : "", given);
+
+    if (strcmp(given, "*") == 0)
+        strcpy(direct, "*");
+    set_text(post, CURLOPT_PROXY, proxy);
+    set_text(post, CURLOPT_NOPROXY, proxy ? "" : direct);
+    free(direct);
+}
+
 static void set_headers(struct sq_post *post, const struct sq_post_options *o)
 {
     if (o->content_type)
         add_header(post, "Content-Type", o->content_type);
     add_header(post, "User-Agent", "squall/" SQUALL_VERSION);
-    add_header(post, "Expect:", NULL); /* none: a round trip for nothing */
+    if (!o->sigv4)                         /* libcurl would sign it */
+        add_header(post, "Expect:", NULL); /* none: a round trip for nothing */
     if (o->bearer) {
         char *value = sq_xasprintf("Bearer %s", o->bearer);
         add_header(post, "Authorization", value);
@@ -157,11 +175,11 @@ static void set_tls(struct sq_post *post, const struct sq_post_options *o)
 
 static void set_options(struct sq_post *post, const struct sq_post_options *o)
 {
-    int64_t timeout_ms = o->timeout_ns ? o->timeout_ns / SQ_NS_PER_MS : SQ_POST_TIMEOUT_MS;
+    int64_t timeout_ns = o->timeout_ns ? o->timeout_ns : SQ_POST_TIMEOUT_MS * SQ_NS_PER_MS;
 
+    post->timeout_ms = (long)(timeout_ns / SQ_NS_PER_MS);
     set_number(post, CURLOPT_NOSIGNAL, 1);
     set_number(post, CURLOPT_POST, 1);
-    set_number(post, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     set_text(post, CURLOPT_PROTOCOLS_STR, "http,https");
     set_number(post, CURLOPT_QUICK_EXIT, 1); /* a name look-up that hangs does not hold us up */
     set_text(post, CURLOPT_ERRORBUFFER, post->words);
@@ -172,7 +190,7 @@ static void set_options(struct sq_post *post, const struct sq_post_options *o)
         set_text(post, CURLOPT_USERNAME, o->user);
         set_text(post, CURLOPT_PASSWORD, o->password ? o->password : "");
     }
-    set_text(post, CURLOPT_PROXY, o->proxy);
+    set_proxy(post, o->proxy);
     set_tls(post, o);
     set_headers(post, o);
 }
@@ -287,9 +305,13 @@ static int perform(struct sq_post *post, struct sq_error *why)
 
 int sq_post_send(struct sq_post *post, const char *url, struct sq_slice body, struct sq_error *why)
 {
+    bool hopeless = post->timed_out && sq_output_is_closing(post->output);
+
     post->reply_len = 0;
     *post->words = '\0';
     post->option_failed = CURLE_OK;
+    set_number(post, CURLOPT_TIMEOUT_MS,
+               hopeless ? SQ_MIN(post->timeout_ms, HOPELESS_TIMEOUT_MS) : post->timeout_ms);
     set_text(post, CURLOPT_URL, url);
     set_text(post, CURLOPT_POSTFIELDS, body.len ? (const char *)body.data : "");
     note(post,
@@ -300,6 +322,7 @@ int sq_post_send(struct sq_post *post, const char *url, struct sq_slice body, st
     if (post->curl.multi_add_handle(post->multi, post->easy) != CURLM_OK)
         return sq_error_set(why, -EIO, "libcurl failed");
     int rc = perform(post, why);
+    post->timed_out = rc == -ETIMEDOUT;
     post->curl.multi_remove_handle(post->multi, post->easy);
     return rc;
 }

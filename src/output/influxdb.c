@@ -377,17 +377,28 @@ static void put_line(struct influxdb *in, struct sq_buf *to, const struct sq_sam
 
 /* ---- sending ---- */
 
+/* k6 creates the database and goes on whatever the answer is; only without one, a write would but
+ * wait as long again. */
+static int create_database(struct influxdb *in, struct sq_error *why)
+{
+    int rc = in->created ? 0 : sq_post_send(in->post, in->create_url, sq_slice("", 0), why);
+
+    if (rc == SQ_EREFUSED || rc == -EAGAIN) {
+        sq_log(SQ_LOG_DEBUG, "output", "influxdb: creating the database: %s", why->text);
+        *why = (struct sq_error){0};
+        rc = 0;
+    }
+    in->created = rc == 0;
+    return rc;
+}
+
 static void send_http(struct influxdb *in)
 {
     struct sq_error why = {0};
+    int rc = create_database(in, &why);
 
-    if (!in->created) {
-        in->created = true;
-        if (sq_post_send(in->post, in->create_url, sq_slice("", 0), &why) < 0)
-            sq_log(SQ_LOG_DEBUG, "output", "influxdb: creating the database: %s", why.text);
-        why = (struct sq_error){0};
-    }
-    int rc = sq_post_send(in->post, in->write_url, sq_buf_slice(&in->lines), &why);
+    if (rc == 0)
+        rc = sq_post_send(in->post, in->write_url, sq_buf_slice(&in->lines), &why);
     sq_delivery_note(&in->delivery, rc, &why);
     in->lines.len = 0;
 }

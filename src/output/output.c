@@ -133,6 +133,14 @@ bool sq_output_is_late(const struct sq_output *output)
     return atomic_load(&output->late);
 }
 
+bool sq_output_is_closing(struct sq_output *output)
+{
+    pthread_mutex_lock(&output->lock);
+    bool closing = output->closing;
+    pthread_mutex_unlock(&output->lock);
+    return closing;
+}
+
 static void judge(struct sq_output *output, int rc)
 {
     if (rc >= 0 || output->failed)
@@ -249,6 +257,18 @@ static const struct sq_output_type *find_type(const char *name)
         if (strcmp(types[i]->name, name) == 0)
             return types[i];
     return NULL;
+}
+
+char *sq_output_spec_shown(const char *spec)
+{
+    const char *mark = strstr(spec, "://"), *from = mark ? mark + 3 : spec;
+    const char *at = from + strcspn(from, "/?#");
+
+    while (mark && at > from && *at != '@')
+        at--;
+    if (!mark || *at != '@')
+        return sq_xstrdup(spec);
+    return sq_xasprintf("%.*s***%s", (int)(from - spec), spec, at);
 }
 
 static int start_thread(struct sq_output *output, struct sq_error *err)

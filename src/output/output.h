@@ -25,6 +25,8 @@ enum { SQ_OUTPUT_QUEUE_MAX = 2000000, SQ_OUTPUT_FLUSH_MS = 200 };
 struct sq_outputs;
 SQ_MUST_USE int sq_outputs_open(char *const *specs, size_t count, const struct sq_output_env *env,
                                 struct sq_outputs **out, struct sq_error *err);
+/* A spec as it may be shown: what stands between "://" and "@" becomes "***". owned: free */
+char *sq_output_spec_shown(const char *spec);
 /* Hands a list of batches over to every output; never blocks for long. outputs may be NULL. */
 void sq_outputs_push(struct sq_outputs *outputs, struct sq_sample_batch *batches);
 /* Writes what is queued and ends the threads. One that has not finished by deadline_ns (of
@@ -63,3 +65,5 @@ int sq_output_close_fd(struct sq_output *output, int fd);
 /* The close's deadline has passed: whatever waits for a network gives up within 100 ms, because the
  * main thread waits for that. */
 bool sq_output_is_late(const struct sq_output *output);
+/* The run is over: what is sent now is the last of it. */
+bool sq_output_is_closing(struct sq_output *output);

@@ -346,3 +346,20 @@ SQ_TEST(outputs_none)
     sq_outputs_close(NULL, 0);
     teardown(&f);
 }
+
+SQ_TEST(output_spec_shows_no_credentials)
+{
+    static const char *const cases[][2] = {
+        {"influxdb=http://u:secret@h:1/db?a=b@c", "influxdb=http://***@h:1/db?a=b@c"},
+        {"influxdb=http://u:sec@ret@h", "influxdb=http://***@h"},
+        {"influxdb=http://h/a@b", "influxdb=http://h/a@b"},
+        {"json=a@b", "json=a@b"},
+        {"csv", "csv"},
+    };
+
+    for (size_t i = 0; i < SQ_COUNT(cases); i++) {
+        char *shown = sq_output_spec_shown(cases[i][0]);
+        SQ_CHECK_STR(shown, cases[i][1]);
+        free(shown);
+    }
+}

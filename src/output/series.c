@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "output/series.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { SLOTS_MIN = 256, SCALE_MIN = -10 };
@@ -101,7 +102,7 @@ void sq_series_map_add(struct sq_series_map *map, const struct sq_sample_batch *
         if (map->options.seconds && metric->type != SQ_RATE && metric->contains == SQ_CONTAINS_TIME)
             value /= 1000;
         sq_sink_add(series->sink, sample->wall_ns, value);
-        if (series->buckets)
+        if (series->buckets && !isnan(value))
             count_bucket(&map->options, series->buckets, value);
         series->first_wall_ns = SQ_MIN(series->first_wall_ns, sample->wall_ns);
         series->last_wall_ns = SQ_MAX(series->last_wall_ns, sample->wall_ns);

@@ -292,13 +292,14 @@ class Case:
         path = self.write('script%d.js' % self.runs, script)
         return self.start_args('run', '--out', 'json=' + points, *flags, path, env=env, points=points)
 
-    def start_args(self, *args, env=None, points=None, cwd=None):
+    def start_args(self, *args, env=None, points=None, cwd=None, stdin=None):
+        """`stdin` names a file of the case's folder."""
         self.runs += points is None
         out, err = self.path('stdout%d' % self.runs), self.path('stderr%d' % self.runs)
         full = {k: v for k, v in os.environ.items() if not DROPPED.search(k)}
         full.update(HOME=self.folder, **(env or {}))
-        with open(out, 'wb') as o, open(err, 'wb') as e:
-            popen = subprocess.Popen([self.squall, *args], stdin=subprocess.DEVNULL, stdout=o, stderr=e, env=full,
+        with open(out, 'wb') as o, open(err, 'wb') as e, open(self.path(stdin) if stdin else os.devnull, 'rb') as i:
+            popen = subprocess.Popen([self.squall, *args], stdin=i, stdout=o, stderr=e, env=full,
                                      cwd=cwd or self.folder)
         self.children.append(popen)
         self.last = Process(self, popen, points or self.path('none'), out, err)

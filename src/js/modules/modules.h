@@ -12,15 +12,19 @@ extern const struct sq_js_builtin sq_k6_http;
 extern const struct sq_js_builtin sq_k6_metrics;
 extern const struct sq_js_builtin sq_k6_timers;
 extern const struct sq_js_builtin sq_k6_ws;
+extern const struct sq_js_builtin sq_k6_websockets;
+extern const struct sq_js_builtin sq_k6_experimental_websockets;
 
 /* Class ids are process-wide: taken once, by the main thread, before any worker starts. */
 void sq_k6_ws_class_ids(void);
+void sq_k6_websockets_class_ids(void);
 void sq_k6_http_class_ids(void);
 void sq_k6_metrics_class_ids(void);
 void sq_k6_crypto_class_ids(void);
 void sq_k6_data_class_ids(void);
 void sq_k6_execution_class_ids(void);
 void sq_k6_ws_classes(JSContext *ctx);
+void sq_k6_websockets_classes(JSContext *ctx);
 void sq_k6_http_classes(JSContext *ctx);
 void sq_k6_metrics_classes(JSContext *ctx);
 void sq_k6_crypto_classes(JSContext *ctx);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* k6/websockets: WebSocket and what belongs to it. Behaviour and running examples:
+ * docs/api/k6-websockets.md. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "js/modules/dom.h"
+
+static JSClassID exports_class; /* never instantiated */
+
+/* ---- what the classes share ---- */
+
+bool sq_dom_standard(const struct sq_js_instance *self)
+{
+    const char *profile = self->cell->worker->bundle->config->profile;
+
+    return profile && strcmp(profile, "standard") == 0;
+}
+
+JSValue sq_dom_define(JSContext *ctx, JSClassID id, const char *name, JSCFunction *construct,
+                      int length, JSValueConst parent, struct dom_method_list methods)
+{
+    JSValue proto = JS_IsUndefined(parent) ? JS_NewObject(ctx) : JS_NewObjectProto(ctx, parent);
+    JSValue constructor = JS_NewCFunction2(ctx, construct, name, length, JS_CFUNC_constructor, 0);
+
+    JS_SetPropertyFunctionList(ctx, proto, methods.items, methods.count);
+    JS_SetConstructor(ctx, constructor, proto);
+    for (int i = 0; i < methods.count; i++)
+        if (methods.items[i].def_type == JS_DEF_PROP_INT32)
+            JS_SetPropertyFunctionList(ctx, constructor, &methods.items[i], 1);
+    JS_SetClassProto(ctx, id, proto);
+    return constructor;
+}
+
+JSValue sq_dom_object(JSContext *ctx, JSClassID id, JSValueConst new_target)
+{
+    if (JS_IsUndefined(new_target))
+        return JS_NewObjectClass(ctx, (int)id);
+    JSValue proto = JS_GetPropertyStr(ctx, new_target, "prototype");
+    if (JS_IsException(proto))
+        return proto;
+    JSValue object = JS_IsObject(proto) ? JS_NewObjectProtoClass(ctx, proto, id)
+                                        : JS_NewObjectClass(ctx, (int)id);
+    JS_FreeValue(ctx, proto);
+    return object;
+}
+
+char *sq_dom_text(JSContext *ctx, JSValueConst value, size_t *len)
+{
+    const char *text = JS_ToCStringLen(ctx, len, value);
+
+    if (!text)
+        return NULL;
+    char *copy = sq_xstrndup(text, *len);
+    JS_FreeCString(ctx, text);
+    /* The engine writes a lone surrogate as ED A0..BF xx, as many bytes as U+FFFD has. */
+    for (size_t i = 0; i + 2 < *len; i++)
+        if ((uint8_t)copy[i] == 0xED && (uint8_t)copy[i + 1] >= 0xA0) {
+            memcpy(copy + i, "\xEF\xBF\xBD", 3);
+            i += 2;
+        }
+    return copy;
+}
+
+JSValue sq_dom_member(JSContext *ctx, JSValueConst object, const char *name, JSValue fallback)
+{
+    if (!JS_IsObject(object))
+        return fallback;
+    JSValue value = JS_GetPropertyStr(ctx, object, name);
+    return JS_IsUndefined(value) ? fallback : value;
+}
+
+bool sq_dom_bytes(JSContext *ctx, JSValueConst value, struct sq_slice *out)
+{
+    (void)ctx;
+    return sq_js_view_bytes(value, &out->data, &out->len) > 0;
+}
+
+/* ---- registration ---- */
+
+void sq_k6_websockets_class_ids(void)
+{
+    sq_dom_event_target_class_ids();
+    sq_dom_event_class_ids();
+    sq_dom_exception_class_ids();
+    sq_dom_abort_class_ids();
+    sq_dom_blob_class_ids();
+    sq_dom_websocket_class_ids();
+    JS_NewClassID(&exports_class);
+}
+
+void sq_k6_websockets_classes(JSContext *ctx)
+{
+    static const JSClassDef exports_definition = {.class_name = "websockets"};
+    JSRuntime *rt = JS_GetRuntime(ctx);
+
+    sq_dom_event_target_register(rt);
+    sq_dom_event_register(rt);
+    sq_dom_exception_register(rt);
+    sq_dom_abort_register(rt);
+    sq_dom_blob_register(rt);
+    sq_dom_websocket_register(rt);
+    JS_NewClass(rt, exports_class, &exports_definition);
+}
+
+/* ---- the module ---- */
+
+static const char *const exports[] = {
+    "WebSocket",  "Blob",         "Event",           "EventTarget", "MessageEvent", "CloseEvent",
+    "ErrorEvent", "DOMException", "AbortController", "AbortSignal", "default",      NULL};
+
+/* Both module names export the same objects: a class slot keeps them for the realm. */
+static JSValue make_all(JSContext *ctx)
+{
+    JSValue all = JS_NewObject(ctx);
+
+    JS_SetPropertyStr(ctx, all, "EventTarget", sq_dom_event_target_class(ctx));
+    struct dom_event_classes events = sq_dom_event_classes(ctx);
+    JS_SetPropertyStr(ctx, all, "Event", events.event);
+    JS_SetPropertyStr(ctx, all, "MessageEvent", events.message);
+    JS_SetPropertyStr(ctx, all, "CloseEvent", events.close);
+    JS_SetPropertyStr(ctx, all, "ErrorEvent", events.error);
+    JS_SetPropertyStr(ctx, all, "DOMException", sq_dom_exception_class(ctx));
+    JS_SetPropertyStr(ctx, all, "AbortSignal", sq_dom_abort_signal_class(ctx));
+    JS_SetPropertyStr(ctx, all, "AbortController", sq_dom_abort_controller_class(ctx));
+    JS_SetPropertyStr(ctx, all, "Blob", sq_dom_blob_class(ctx));
+    JS_SetPropertyStr(ctx, all, "WebSocket", sq_dom_websocket_class(ctx));
+    JS_SetClassProto(ctx, exports_class, JS_DupValue(ctx, all));
+    return all;
+}
+
+static int init(JSContext *ctx, JSModuleDef *m)
+{
+    JSValue all = JS_GetClassProto(ctx, exports_class);
+    JSValue object = JS_NewObject(ctx);
+
+    if (!JS_IsObject(all))
+        all = make_all(ctx);
+    for (int i = 0; exports[i + 1]; i++) {
+        JSValue value = JS_GetPropertyStr(ctx, all, exports[i]);
+        JS_SetPropertyStr(ctx, object, exports[i], JS_DupValue(ctx, value));
+        if (JS_SetModuleExport(ctx, m, exports[i], value) < 0)
+            break;
+    }
+    JS_FreeValue(ctx, all);
+    return JS_SetModuleExport(ctx, m, "default", object);
+}
+
+static int init_experimental(JSContext *ctx, JSModuleDef *m)
+{
+    static const char text[] =
+        "k6/experimental/websockets is deprecated and will be removed in a future release. Please "
+        "use k6/websockets instead.";
+    const struct sq_js_cell *cell = JS_GetContextOpaque(ctx);
+
+    if (sq_js_first_time(cell->worker->bundle, text))
+        sq_log(SQ_LOG_WARN, "js", "%s", text);
+    return init(ctx, m);
+}
+
+const struct sq_js_builtin sq_k6_websockets = {"k6/websockets", init, exports};
+const struct sq_js_builtin sq_k6_experimental_websockets = {"k6/experimental/websockets",
+                                                            init_experimental, exports};

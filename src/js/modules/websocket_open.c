@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* new WebSocket(url, protocols, params): section 2 of the module's specification. */
+#include <ctype.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "js/modules/websocket.h"
+#include "js/modules/ws_request.h"
+#include "proto/url.h"
+
+/* ---- params: what k6/websockets refuses and k6/ws does not ---- */
+
+static int check_compression(JSContext *ctx, JSValueConst value)
+{
+    size_t len;
+
+    if (JS_IsObject(value))
+        return 0; /* squall's own form: ws_request_read checks it */
+    const char *text = sq_js_text(ctx, value, &len);
+    if (!text)
+        return -1;
+    struct sq_slice name = sq_slice_trim(sq_slice(text, len));
+    bool ok = sq_slice_eq(name, sq_slice_str("deflate"));
+    if (!ok)
+        sq_js_throw(ctx,
+                    "unsupported compression algorithm '%.*s', supported algorithm is 'deflate'",
+                    (int)name.len, name.data);
+    JS_FreeCString(ctx, text);
+    return ok ? 0 : -1;
+}
+
+static int check_param(JSContext *ctx, void *user, const char *key, JSValueConst value)
+{
+    (void)user;
+    if (strcmp(key, "compression") == 0)
+        return check_compression(ctx, value);
+    if (strcmp(key, "headers") == 0 || strcmp(key, "jar") == 0)
+        return 0;
+    if (strcmp(key, "tags") == 0) {
+        if (JS_IsObject(value) || JS_IsUndefined(value) || JS_IsNull(value))
+            return 0;
+        char *type = sq_js_type_name(ctx, value);
+        sq_js_throw(ctx, "invalid WebSocket tags option: it is a %s, not an object", type);
+        free(type);
+        return -1;
+    }
+    sq_js_throw(ctx, "unknown WebSocket's option %s", key);
+    return -1;
+}
+
+/* ---- protocols ---- */
+
+static bool is_token(const char *text)
+{
+    if (!*text)
+        return false;
+    for (; *text; text++)
+        if (!isalnum((unsigned char)*text) && !strchr("!#$%&'*+-.^_`|~", *text))
+            return false;
+    return true;
+}
+
+struct protocols {
+    struct sq_buf joined;
+    char **items;
+    size_t count;
+    bool standard;
+};
+
+static int add_protocol(JSContext *ctx, struct protocols *p, JSValueConst value)
+{
+    size_t len;
+    const char *text = sq_js_text(ctx, value, &len);
+
+    if (!text)
+        return -1;
+    bool bad = strlen(text) != len || !is_token(text);
+    for (size_t i = 0; i < p->count; i++)
+        bad |= sq_ascii_eq_nocase(sq_slice_str(p->items[i]), sq_slice(text, len));
+    if (bad && p->standard) {
+        sq_dom_throw(ctx, "SyntaxError", "the subprotocol '%s' is invalid or named twice", text);
+        JS_FreeCString(ctx, text);
+        return -1;
+    }
+    if (p->count)
+        sq_buf_puts(&p->joined, ", ");
+    sq_buf_put(&p->joined, text, len);
+    p->items = sq_xrealloc(p->items, (p->count + 1) * sizeof(char *));
+    p->items[p->count++] = sq_xstrndup(text, len);
+    JS_FreeCString(ctx, text);
+    return 0;
+}
+
+static int add_sequence(JSContext *ctx, struct protocols *p, JSValueConst list)
+{
+    int64_t count = 0;
+    JSValue length = JS_GetPropertyStr(ctx, list, "length");
+
+    if (JS_IsException(length) || JS_ToInt64(ctx, &count, length) < 0)
+        return -1;
+    for (int64_t i = 0; i < count; i++) {
+        JSValue value = JS_GetPropertyUint32(ctx, list, (uint32_t)i);
+        int rc = JS_IsException(value) ? -1 : add_protocol(ctx, p, value);
+        JS_FreeValue(ctx, value);
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Array.from: any iterable is a sequence. */
+static int add_iterable(JSContext *ctx, struct protocols *p, JSValueConst value)
+{
+    JSValue global = JS_GetGlobalObject(ctx), array = JS_GetPropertyStr(ctx, global, "Array");
+    JSAtom from = JS_NewAtom(ctx, "from");
+    JSValue list = JS_Invoke(ctx, array, from, 1, &value);
+    int rc = JS_IsException(list) ? -1 : add_sequence(ctx, p, list);
+
+    JS_FreeValue(ctx, list);
+    JS_FreeAtom(ctx, from);
+    JS_FreeValue(ctx, array);
+    JS_FreeValue(ctx, global);
+    return rc;
+}
+
+static bool is_iterable(JSContext *ctx, JSValueConst value)
+{
+    JSValue global = JS_GetGlobalObject(ctx), symbol = JS_GetPropertyStr(ctx, global, "Symbol");
+    JSValue name = JS_GetPropertyStr(ctx, symbol, "iterator");
+    JSAtom atom = JS_ValueToAtom(ctx, name);
+    JSValue method = JS_GetProperty(ctx, value, atom);
+    bool is = JS_IsFunction(ctx, method);
+
+    JS_FreeValue(ctx, method);
+    JS_FreeAtom(ctx, atom);
+    JS_FreeValue(ctx, name);
+    JS_FreeValue(ctx, symbol);
+    JS_FreeValue(ctx, global);
+    return is;
+}
+
+static int read_protocols(JSContext *ctx, JSValueConst value, struct protocols *p)
+{
+    if (JS_IsUndefined(value) || (!p->standard && JS_IsNull(value)))
+        return 0;
+    if (JS_IsString(value))
+        return add_protocol(ctx, p, value);
+    if (JS_IsArray(ctx, value) > 0)
+        return add_sequence(ctx, p, value);
+    if (JS_IsNull(value))
+        return 0; /* squall's params come third: null stands for no protocols in k6's scripts */
+    if (!p->standard)
+        return 0; /* k6 ignores other types */
+    if (JS_IsObject(value) && is_iterable(ctx, value))
+        return add_iterable(ctx, p, value);
+    return add_protocol(ctx, p, value);
+}
+
+static void protocols_free(struct protocols *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        free(p->items[i]);
+    free(p->items);
+    sq_buf_deinit(&p->joined);
+}
+
+/* ---- dialling ---- */
+
+static void put_header(struct ws_request *request, const char *name, struct sq_slice value)
+{
+    struct header_list *list = &request->headers;
+
+    list->items = sq_xrealloc(list->items, (list->count + 1) * sizeof *list->items);
+    list->items[list->count++] = (struct sq_ws_header){
+        sq_slice_str(sq_xstrdup(name)),
+        sq_slice(sq_xstrndup((const char *)value.data, value.len), value.len)};
+}
+
+static bool has_header(const struct ws_request *request, const char *name)
+{
+    for (size_t i = 0; i < request->headers.count; i++)
+        if (sq_ascii_eq_nocase(request->headers.items[i].name, sq_slice_str(name)))
+            return true;
+    return false;
+}
+
+static void dial(struct websocket *ws, const struct ws_request *params)
+{
+    struct sq_js_instance *self = ws->self;
+    const struct sq_js_bundle *bundle = self->cell->worker->bundle;
+    struct sq_buf cookie = {0};
+    struct sq_ws_open request = {
+        .url = sq_slice_str(ws->opening->url),
+        .url_flags = SQ_URL_ALLOW_USERINFO | (ws->standard ? SQ_URL_DROP_DEFAULT_PORT : 0),
+        .headers = params->headers.items,
+        .headers_count = params->headers.count,
+        .user_agent = sq_slice_str(bundle->user_agent),
+        .deflate = params->deflate,
+        .vu_id = self->vu->id,
+        .lenient = bundle->config->lenient,
+        .counters = &self->counters,
+    };
+
+    if (!params->headers.has_cookie)
+        sq_k6_http_cookie_header(ws->opening->jar, ws->opening->url, &cookie);
+    request.cookie = sq_buf_slice(&cookie);
+    ws->conn = sq_ws_conn_open(sq_js_net(self), &request, &websocket_handler, ws);
+    sq_buf_deinit(&cookie);
+}
+
+static void start(JSContext *ctx, struct websocket *ws, struct ws_request *params,
+                  const struct protocols *protocols, char *url)
+{
+    struct sq_js_instance *self = ws->self;
+    struct websocket_opening *o = ws->opening = sq_xcalloc(1, sizeof *o);
+    bool twice = protocols->count && has_header(params, "Sec-WebSocket-Protocol");
+
+    o->url = url;
+    o->tags = sq_tagset_ref(params->tags);
+    o->start_wall_ns = sq_wall_ns();
+    o->asked_protocol = protocols->count > 0;
+    o->jar = params->jar ? params->jar : sq_k6_http_vu_jar(self);
+    o->jar_value = JS_DupValue(ctx, params->jar_value);
+    if (twice) {
+        websocket_fail(ws, "websocket: duplicate header not allowed: Sec-Websocket-Protocol");
+        return;
+    }
+    if (self->draining) {
+        websocket_fail(ws, "operation was canceled");
+        return;
+    }
+    if (protocols->count)
+        put_header(params, "Sec-WebSocket-Protocol", sq_buf_slice(&protocols->joined));
+    dial(ws, params);
+}
+
+JSValue websocket_construct(JSContext *ctx, JSValueConst new_target, int argc, JSValueConst *argv)
+{
+    struct sq_js_instance *self = sq_js_self(ctx);
+    struct protocols protocols = {.standard = sq_dom_standard(self)};
+    JSValueConst params_value = argc > 2 ? argv[2] : JS_UNDEFINED;
+    struct ws_request params = {.jar_value = JS_UNDEFINED};
+    struct websocket_url url = {0};
+    struct websocket *ws;
+    JSValue object = JS_EXCEPTION;
+
+    if (self->in_init)
+        return sq_js_throw(ctx, "using WebSocket in the init context is not supported");
+    if (websocket_url_parse(ctx, argc > 0 ? argv[0] : JS_UNDEFINED, argc < 1, &url) < 0)
+        return JS_EXCEPTION;
+    if (!sq_js_net(self)) {
+        sq_js_throw(ctx, "cannot use the network: %s", self->cell->worker->net_error.text);
+    } else if (sq_js_each_key(ctx, params_value, check_param, NULL) == 0 &&
+               ws_request_read(ctx, params_value, &params) == 0 &&
+               read_protocols(ctx, argc > 1 ? argv[1] : JS_UNDEFINED, &protocols) == 0) {
+        object = websocket_new(ctx, new_target, JS_NewString(ctx, url.shown), &ws);
+        if (!JS_IsException(object)) {
+            start(ctx, ws, &params, &protocols, url.dialled);
+            url.dialled = NULL; /* the socket owns it */
+        }
+    }
+    ws_request_free(ctx, &params);
+    protocols_free(&protocols);
+    free(url.shown);
+    free(url.dialled);
+    return object;
+}
