@@ -4,6 +4,7 @@
 #   make demo     a ten-second test of `squall echo` with 50 VUs
 #   make test     all tests; the last line counts them
 #   make bench    CPU, memory and start-up as ratios to a raw client; BENCH=--quick is shorter
+#   make soak     2,000 VUs for ten minutes: does memory stay where it was?
 #   make asan     all tests again under AddressSanitizer and UBSan
 #   make tsan     unit tests and runs of squall under ThreadSanitizer
 #   make fuzz     every fuzz target for SECONDS=120
@@ -23,7 +24,7 @@ C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null ||
 configure = cmake --preset $(1) $(CMAKE_FLAGS) --log-level=WARNING >build/$(1).log || { cat build/$(1).log; exit 1; }
 build = mkdir -p build && $(call configure,$(1)) && cmake --build --preset $(1) -j $(JOBS)
 
-.PHONY: all debug demo test bench asan tsan fuzz format check man clean
+.PHONY: all debug demo test bench soak asan tsan fuzz format check man clean
 
 all:
 	@tools/setup build
@@ -42,6 +43,9 @@ test: all debug
 
 bench: all
 	@bench/run $(BENCH)
+
+soak: all
+	@bench/soak
 
 # Sanitizers make squall several times slower, so cases get more time.
 asan:

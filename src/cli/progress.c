@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "output/output.h"
 #include "ui/progress.h"
 
 struct sq_cli_progress {
@@ -56,14 +57,21 @@ void sq_cli_progress_banner(struct sq_cli_progress *p)
 {
     if (p->config->quiet)
         return;
+    struct sq_string_list shown = {sq_xcalloc(p->config->out.count, sizeof(char *)), 0};
+
+    for (; shown.count < p->config->out.count; shown.count++)
+        shown.items[shown.count] = sq_output_spec_shown(p->config->out.items[shown.count]);
     const struct sq_ui_description what = {
-        .config = p->config, .script = p->script, .outputs = p->config->out};
+        .config = p->config, .script = p->script, .outputs = shown};
     char *banner = sq_ui_banner(SQUALL_VERSION, p->colour), *text = sq_ui_describe(&what);
     fputs(banner, stdout);
     fputs(text, stdout);
     fflush(stdout);
     free(banner);
     free(text);
+    for (size_t i = 0; i < shown.count; i++)
+        free(shown.items[i]);
+    free(shown.items);
 }
 
 static struct sq_ui_view view_of(struct sq_cli_progress *p, struct sq_run *run)

@@ -119,7 +119,8 @@ static int prepare(struct sq_cli_test *t, struct sq_error *err)
                            sq_error_set(err, -errno, "--console-output: cannot open '%s': %s",
                                         c->console_output, strerror(errno)),
                            SQ_EXIT_OTHER);
-    const struct sq_output_env env = {.registry = t->run.registry, .thresholds = t->thresholds};
+    const struct sq_output_env env = {
+        .registry = t->run.registry, .thresholds = t->thresholds, .config = c};
     if (c->out.count &&
         (rc = sq_outputs_open(c->out.items, c->out.count, &env, &t->outputs, err)) < 0)
         return sq_cli_fail(t, rc, SQ_EXIT_OTHER);

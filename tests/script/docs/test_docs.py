@@ -10,7 +10,7 @@ from case import check, equal, read
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', '..'))
 API = os.path.join(ROOT, 'docs', 'api')
 BLOCK = re.compile(r'^```js\n(.*?)^```$', re.M | re.S)
-PAGES = ('k6-ws.md', 'k6.md', 'k6-metrics.md')
+PAGES = ('k6-ws.md', 'k6.md', 'k6-metrics.md', 'k6-http.md')
 
 
 def run_blocks(t, page):
