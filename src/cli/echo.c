@@ -84,6 +84,7 @@ int sq_cli_echo(int argc, char **argv)
             .address = sq_flags_get(flags, "listen"),
             .port = (uint16_t)number,
             .tls = tls && strcmp(tls, "false") != 0,
+            .no_deflate = sq_flags_get(flags, "no-deflate") != NULL,
             .tls_cert = sq_flags_get(flags, "cert"),
             .tls_key = sq_flags_get(flags, "key"),
         };
