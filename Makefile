@@ -24,11 +24,11 @@ C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null ||
 configure = cmake --preset $(1) $(CMAKE_FLAGS) --log-level=WARNING >build/$(1).log || { cat build/$(1).log; exit 1; }
 build = mkdir -p build && $(call configure,$(1)) && cmake --build --preset $(1) -j $(JOBS)
 
-.PHONY: all debug demo test bench soak asan tsan fuzz format check man clean
+.PHONY: all debug demo test benches bench soak asan tsan fuzz format check man clean
 
 all:
 	@tools/setup build
-	@$(call build,release)
+	@$(call build,release) --target squall
 
 debug:
 	@tools/setup build
@@ -41,10 +41,13 @@ test: all debug
 	@tools/setup test
 	@tools/test --units build/debug --squall $(SQUALL) $(TEST_FLAGS)
 
-bench: all
+benches: all
+	@cmake --build --preset release -j $(JOBS) --target bench_server bench_floor bench_measure bench_micro
+
+bench: benches
 	@bench/run $(BENCH)
 
-soak: all
+soak: benches
 	@bench/soak
 
 # Sanitizers make squall several times slower, so cases get more time.
