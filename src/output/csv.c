@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --out csv: one line per sample, a column per enabled system tag (MET-60 to MET-62). Cells are
  * quoted as RFC 4180 section 2 says; the pairs of a list in one cell are not escaped, as in k6. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "output/digits.h"
 #include "output/file.h"
 #include "output/known.h"
 #include "output/settings.h"
@@ -152,12 +152,14 @@ static void put_time(struct csv_output *csv, struct sq_buf *buf, int64_t wall_ns
     static const int64_t divisors[] = {SQ_NS_PER_S, SQ_NS_PER_MS, SQ_NS_PER_US, 1};
     char text[40];
 
+    if (csv->time_format < RFC3339) {
+        sq_put_int(buf, wall_ns / divisors[csv->time_format]);
+        return;
+    }
     if (csv->time_format == RFC3339)
         sq_wall_format_seconds(wall_ns, text);
-    else if (csv->time_format == RFC3339_NANO)
-        sq_wall_format(wall_ns, text);
     else
-        snprintf(text, sizeof text, "%lld", (long long)(wall_ns / divisors[csv->time_format]));
+        sq_wall_format(wall_ns, text);
     sq_buf_puts(buf, text);
 }
 
@@ -203,7 +205,9 @@ static void put_sample(struct csv_output *csv, struct sq_buf *buf, const struct 
     sq_buf_puts(buf, metric->name);
     sq_buf_putc(buf, ',');
     put_time(csv, buf, sample->wall_ns);
-    sq_buf_printf(buf, ",%f,", sample->value);
+    sq_buf_putc(buf, ',');
+    sq_put_fixed6(buf, sample->value);
+    sq_buf_putc(buf, ',');
     put_tags(csv, buf, sample->tags);
     sq_buf_putc(buf, ',');
     csv->cell.len = 0;

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "metrics/json.h"
 #include "output/delivery.h"
+#include "output/digits.h"
 #include "output/http_post.h"
 #include "output/known.h"
 #include "output/settings.h"
@@ -372,7 +373,9 @@ static void put_line(struct influxdb *in, struct sq_buf *to, const struct sq_sam
         if (field)
             put_field(to, field, pair);
     }
-    sq_buf_printf(to, " %lld\n", (long long)(sample->wall_ns / in->precision_ns));
+    sq_buf_putc(to, ' ');
+    sq_put_int(to, sample->wall_ns / in->precision_ns);
+    sq_buf_putc(to, '\n');
 }
 
 /* ---- sending ---- */
