@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -32,8 +34,20 @@ void sq_cli_print_help(const char *command)
     print_help(stdout, command);
 }
 
+/* A standard descriptor that the caller closed must not become that of a socket or an output file,
+ * into which the log would then go. Opened the wrong way round, so that using it fails and is
+ * reported. */
+static void occupy_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
 int sq_cli_main(int argc, char **argv)
 {
+    occupy_standard_descriptors();
     if (argc < 2) {
         print_help(stderr, NULL);
         return SQ_EXIT_OTHER;

@@ -18,6 +18,7 @@
 enum {
     IDLE_NS_MAX = 60 * SQ_NS_PER_S,
     DRAIN_NS_MAX = SQ_NS_PER_S,
+    FULL_NS = SQ_NS_PER_S / 10, /* between attempts while descriptors are short */
     READ_BYTES = 16 * 1024,
 };
 
@@ -43,6 +44,7 @@ struct sq_httpd_exchange {
 struct sq_httpd {
     struct sq_loop *loop;
     struct sq_io io;
+    struct sq_timer full;
     struct sq_list connections;
     size_t connections_count;
     sq_httpd_handler handler;
@@ -324,12 +326,25 @@ static void listener_ready(struct sq_io *io, unsigned events)
 
     (void)events;
     int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        /* The connection stays in the queue and the socket readable: do not spin on it. */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            sq_io_update(h->loop, &h->io, 0);
+            sq_timer_start(h->loop, &h->full, sq_loop_now(h->loop) + FULL_NS);
+        }
         return;
+    }
     if (h->connections_count >= SQ_HTTPD_CONNECTIONS_MAX)
         close(fd);
     else
         accept_one(h, fd);
+}
+
+static void full_due(struct sq_timer *timer)
+{
+    struct sq_httpd *h = SQ_CONTAINER_OF(timer, struct sq_httpd, full);
+
+    sq_io_update(h->loop, &h->io, SQ_IO_READ);
 }
 
 /* ---- listening ---- */
@@ -406,6 +421,7 @@ int sq_httpd_start(struct sq_loop *loop, const char *address, sq_httpd_handler h
     h->user = user;
     h->port = port_of(fd);
     h->io = (struct sq_io){.ready = listener_ready, .fd = -1};
+    h->full = SQ_TIMER_INIT(full_due);
     sq_list_init(&h->connections);
     rc = sq_io_start(loop, &h->io, fd, SQ_IO_READ);
     if (rc < 0) {
@@ -428,6 +444,7 @@ void sq_httpd_free(struct sq_httpd *h)
         drop(x);
     }
     int fd = h->io.fd;
+    sq_timer_stop(h->loop, &h->full);
     sq_io_stop(h->loop, &h->io);
     close(fd);
     free(h);

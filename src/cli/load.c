@@ -245,7 +245,7 @@ void sq_cli_test_deinit(struct sq_cli_test *t)
 {
 #ifdef SQ_DEBUG
     /* In release the end of the process does this at once. */
-    sq_outputs_close(t->outputs, sq_now_ns());
+    sq_outputs_close(t->outputs, sq_now_ns() + SQ_NS_PER_S);
     sq_thresholds_free(t->thresholds);
     sq_cli_progress_free(t->progress);
     sq_rest_free(t->rest);
@@ -265,7 +265,7 @@ void sq_cli_test_deinit(struct sq_cli_test *t)
 #else
     (void)free_env;
     if (t->outputs)
-        sq_outputs_close(t->outputs, sq_now_ns());
+        sq_outputs_close(t->outputs, sq_now_ns() + SQ_NS_PER_S);
 #endif
 }
 

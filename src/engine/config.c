@@ -399,7 +399,7 @@ static void read_scenarios(struct sq_config *config, struct sq_buf *bad)
     }
 }
 
-static bool is_feature_on(const struct sq_config *config, const char *name)
+bool sq_config_feature(const struct sq_config *config, const char *name)
 {
     for (size_t i = 0; i < config->features.count; i++)
         if (strcmp(config->features.items[i], name) == 0)
@@ -439,7 +439,7 @@ static void apply_features(struct sq_config *config)
 {
     static const char *const known[] = {"native-histograms", "merge-run-tags", "freeze-env"};
 
-    if (is_feature_on(config, "merge-run-tags"))
+    if (sq_config_feature(config, "merge-run-tags"))
         merge_tags(config);
     for (size_t i = 0; i < config->features.count; i++) {
         const char *name = config->features.items[i];

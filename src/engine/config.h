@@ -164,6 +164,8 @@ char *sq_config_json(const struct sq_config *config);
 /* The same for exec.test.options (MOD-33): vus, iterations, duration and stages are left out,
  * consoleOutput and localIPs are there. owned: free */
 char *sq_config_json_test_options(const struct sq_config *config);
+/* Is the feature flag set (ENG-62)? */
+bool sq_config_feature(const struct sq_config *config, const char *name);
 /* Longest possible run, ns: the end of the plan of all scenarios. After sq_config_derive. */
 int64_t sq_config_length_max_ns(const struct sq_config *config);
 /* `inspect --execution-requirements`: sq_config_json plus totalDuration and maxVUs. owned: free */

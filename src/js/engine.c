@@ -229,21 +229,29 @@ bool sq_js_is_uncatchable(JSContext *ctx, JSValueConst exception)
 
 /* ---- module copies ---- */
 
-struct clone_map {
+/* The copies of one VU, each beside its template. */
+struct sq_js_graph {
     JSModuleDef **from, **to;
     int count, size;
 };
 
+/* A native module proper: one for the whole realm. */
 static bool is_native(const JSModuleDef *m)
 {
-    return m->init_func != NULL;
+    return m->init_func && JS_IsUndefined(m->func_obj);
 }
 
-static JSModuleDef *find_clone(const struct clone_map *map, const JSModuleDef *m)
+/* A native module as well, to which func_obj brings the bytecode of the file; copied like others. */
+static bool is_commonjs(const JSModuleDef *m)
 {
-    for (int i = 0; i < map->count; i++)
-        if (map->from[i] == m)
-            return map->to[i];
+    return m->init_func && !JS_IsUndefined(m->func_obj);
+}
+
+static JSModuleDef *find_copy(const struct sq_js_graph *graph, const JSModuleDef *m)
+{
+    for (int i = 0; i < graph->count; i++)
+        if (graph->from[i] == m)
+            return graph->to[i];
     return NULL;
 }
 
@@ -283,80 +291,189 @@ static int copy_record(JSContext *ctx, const JSModuleDef *from, JSModuleDef *to)
     for (int i = 0; i < to->import_entries_count; i++)
         JS_DupAtom(ctx, to->import_entries[i].import_name);
     to->func_obj = JS_DupValue(ctx, from->func_obj);
+    to->init_func = from->init_func;
     to->has_tla = from->has_tla;
     to->resolved = TRUE;
     return 0;
 }
 
-static JSModuleDef *clone_graph(JSContext *ctx, struct clone_map *map, JSModuleDef *m)
+/* Adds a name to a module whose exports are known only when it has run. */
+static JSExportEntry *add_late_export(JSContext *ctx, JSModuleDef *m, JSAtom name)
 {
-    JSModuleDef *copy = is_native(m) ? m : find_clone(map, m);
+    JSExportEntry *e = find_export_entry(ctx, m, name);
 
-    if (copy)
+    if (e)
+        return e;
+    JSVarRef *ref = m->func_created ? js_create_module_var(ctx, FALSE) : NULL;
+    if (m->func_created && !ref)
+        return NULL;
+    e = add_export_entry2(ctx, NULL, m, JS_ATOM_NULL, name, JS_EXPORT_TYPE_LOCAL);
+    if (e)
+        e->u.local.var_ref = ref;
+    else if (ref)
+        free_var_ref(ctx->rt, ref);
+    return e;
+}
+
+static int grow_graph(JSContext *ctx, struct sq_js_graph *graph)
+{
+    int size = graph->size ? graph->size * 2 : 8;
+
+    if (graph->count < graph->size)
+        return 0;
+    JSModuleDef **from = js_realloc(ctx, graph->from, sizeof(*from) * size);
+    if (!from)
+        return -1;
+    graph->from = from;
+    JSModuleDef **to = js_realloc(ctx, graph->to, sizeof(*to) * size);
+    if (!to)
+        return -1;
+    graph->to = to;
+    graph->size = size;
+    return 0;
+}
+
+static JSModuleDef *copy_graph(JSContext *ctx, struct sq_js_graph *graph, JSModuleDef *m)
+{
+    JSModuleDef *copy = is_native(m) ? m : find_copy(graph, m);
+
+    if (copy) {
+        /* Importers that were loaded since may have asked a CommonJS file for more names. */
+        if (is_commonjs(m))
+            for (int i = 0; i < m->export_entries_count; i++)
+                if (!add_late_export(ctx, copy, m->export_entries[i].export_name))
+                    return NULL;
         return copy;
-    if (map->count == map->size) {
-        int size = map->size ? map->size * 2 : 8;
-        JSModuleDef **from = js_realloc(ctx, map->from, sizeof(*from) * size);
-        if (!from)
-            return NULL;
-        map->from = from;
-        JSModuleDef **to = js_realloc(ctx, map->to, sizeof(*to) * size);
-        if (!to)
-            return NULL;
-        map->to = to;
-        map->size = size;
     }
+    if (grow_graph(ctx, graph) < 0)
+        return NULL;
     copy = js_new_module_def(ctx, JS_DupAtom(ctx, m->module_name));
     if (!copy)
         return NULL;
-    map->from[map->count] = m;
-    map->to[map->count++] = copy;
+    graph->from[graph->count] = m;
+    graph->to[graph->count++] = copy;
     if (copy_record(ctx, m, copy) < 0)
         return NULL;
     for (int i = 0; i < copy->req_module_entries_count; i++) {
         JSReqModuleEntry *rme = &copy->req_module_entries[i];
-        rme->module = clone_graph(ctx, map, rme->module);
+        rme->module = copy_graph(ctx, graph, rme->module);
         if (!rme->module)
             return NULL;
     }
     return copy;
 }
 
-static void free_clones(JSContext *ctx, JSModuleDef *m);
-
 /* Until a native module's own code sets them, its exports are null: so is what it never sets, a
  * name that scripts import and we do not have (ENG-17). */
-static void null_native_exports(JSContext *ctx, JSModuleDef *m)
+static void null_exports(JSContext *ctx, JSModuleDef *m)
 {
-    for (int i = 0; i < m->req_module_entries_count; i++) {
-        JSModuleDef *from = m->req_module_entries[i].module;
-        if (!is_native(from) || from->status != JS_MODULE_STATUS_UNLINKED)
-            continue;
-        for (int j = 0; j < from->export_entries_count; j++) {
-            JSExportEntry *e = &from->export_entries[j];
-            if (e->export_type == JS_EXPORT_TYPE_LOCAL &&
-                JS_IsUndefined(*e->u.local.var_ref->pvalue))
-                set_value(ctx, e->u.local.var_ref->pvalue, JS_NULL);
-        }
+    if (!is_native(m) || m->status != JS_MODULE_STATUS_UNLINKED)
+        return;
+    for (int i = 0; i < m->export_entries_count; i++) {
+        JSExportEntry *e = &m->export_entries[i];
+        if (e->export_type == JS_EXPORT_TYPE_LOCAL && JS_IsUndefined(*e->u.local.var_ref->pvalue))
+            set_value(ctx, e->u.local.var_ref->pvalue, JS_NULL);
     }
 }
 
-JSValue sq_js_module_clone(JSContext *ctx, JSValueConst root)
+/* The engine cannot link or run what depends on a module that is running. */
+static bool reaches_running(JSModuleDef *m)
 {
-    struct clone_map map = {0};
-    JSModuleDef *m = clone_graph(ctx, &map, JS_VALUE_GET_PTR(root));
-    bool ok = m && js_create_module_function(ctx, m) == 0;
+    enum { SEEN = -4 };
 
-    for (int i = 0; i < map.count && ok; i++)
-        null_native_exports(ctx, map.to[i]);
-    ok = ok && js_link_module(ctx, m) == 0;
+    if (m->status == JS_MODULE_STATUS_EVALUATING)
+        return true;
+    if (is_native(m) || m->dfs_index == SEEN ||
+        (m->status != JS_MODULE_STATUS_UNLINKED && m->status != JS_MODULE_STATUS_LINKED))
+        return false;
+    m->dfs_index = SEEN; /* set anew before the engine reads it */
+    bool found = false;
+    for (int i = 0; i < m->req_module_entries_count && !found; i++)
+        found = reaches_running(m->req_module_entries[i].module);
+    m->dfs_index = found ? 0 : SEEN;
+    return found;
+}
 
-    if (!ok)
-        for (int i = 0; i < map.count; i++)
-            js_free_module_def(ctx, map.to[i]);
-    js_free(ctx, map.from);
-    js_free(ctx, map.to);
-    return ok ? JS_NewModuleValue(ctx, m) : JS_EXCEPTION;
+static void forget_seen(struct sq_js_graph *graph)
+{
+    for (int i = 0; i < graph->count; i++)
+        if (graph->to[i]->status == JS_MODULE_STATUS_UNLINKED ||
+            graph->to[i]->status == JS_MODULE_STATUS_LINKED)
+            graph->to[i]->dfs_index = 0;
+}
+
+static int link_copies(JSContext *ctx, struct sq_js_graph *graph, JSModuleDef *m, int first)
+{
+    bool running = reaches_running(m);
+
+    forget_seen(graph);
+    if (running) {
+        char name[ATOM_GET_STR_BUF_SIZE];
+        JS_ThrowReferenceError(ctx, "cannot require '%s': it imports a module that is running",
+                               JS_AtomGetStr(ctx, name, sizeof name, m->module_name));
+        return -1;
+    }
+    if (js_create_module_function(ctx, m) < 0)
+        return -1;
+    for (int i = first; i < graph->count; i++)
+        for (int j = 0; j < graph->to[i]->req_module_entries_count; j++)
+            null_exports(ctx, graph->to[i]->req_module_entries[j].module);
+    return js_link_module(ctx, m);
+}
+
+struct sq_js_graph *sq_js_graph_new(JSContext *ctx)
+{
+    return js_mallocz(ctx, sizeof(struct sq_js_graph));
+}
+
+JSValue sq_js_graph_add(JSContext *ctx, struct sq_js_graph *graph, JSValueConst root)
+{
+    int first = graph->count;
+    JSModuleDef *m = copy_graph(ctx, graph, JS_VALUE_GET_PTR(root));
+
+    if (m && (m->status == JS_MODULE_STATUS_EVALUATING || link_copies(ctx, graph, m, first) == 0))
+        return JS_NewModuleValue(ctx, m);
+    while (graph->count > first)
+        js_free_module_def(ctx, graph->to[--graph->count]);
+    return JS_EXCEPTION;
+}
+
+/* A namespace looks some of its names up in the module when they are first read: it may outlive
+ * the module. */
+static void settle_namespace(JSContext *ctx, JSModuleDef *m)
+{
+    if (JS_VALUE_GET_TAG(m->module_ns) != JS_TAG_OBJECT)
+        return;
+    JSObject *p = JS_VALUE_GET_OBJ(m->module_ns);
+    for (int i = 0; i < p->shape->prop_count; i++) {
+        JSShapeProperty *prs = get_shape_prop(p->shape) + i;
+        if (prs->atom == JS_ATOM_NULL || (prs->flags & JS_PROP_TMASK) != JS_PROP_AUTOINIT)
+            continue;
+        JSValue value = JS_GetProperty(ctx, m->module_ns, prs->atom);
+        if (JS_IsException(value))
+            value = JS_GetException(ctx);
+        JS_FreeValue(ctx, value);
+    }
+}
+
+void sq_js_graph_free(JSContext *ctx, struct sq_js_graph *graph)
+{
+    if (!graph)
+        return;
+    for (int i = 0; i < graph->count; i++)
+        settle_namespace(ctx, graph->to[i]);
+    while (graph->count > 0)
+        js_free_module_def(ctx, graph->to[--graph->count]);
+    sq_js_graph_abandon(ctx, graph);
+}
+
+void sq_js_graph_abandon(JSContext *ctx, struct sq_js_graph *graph)
+{
+    if (!graph)
+        return;
+    js_free(ctx, graph->from);
+    js_free(ctx, graph->to);
+    js_free(ctx, graph);
 }
 
 JSValue sq_js_module_evaluate(JSContext *ctx, JSValueConst module)
@@ -364,37 +481,144 @@ JSValue sq_js_module_evaluate(JSContext *ctx, JSValueConst module)
     return js_evaluate_module(ctx, JS_VALUE_GET_PTR(module));
 }
 
-/* Copies are reached through their requests; a freed one is marked by an empty request list before
- * the recursion, so that cycles end. */
-static void free_clones(JSContext *ctx, JSModuleDef *m)
+bool sq_js_module_running(JSValueConst module)
 {
-    int count = m->req_module_entries_count;
-    JSReqModuleEntry *requests = m->req_module_entries;
-
-    if (is_native(m) || m->dfs_index == -2)
-        return;
-    m->dfs_index = -2;
-    m->req_module_entries = NULL;
-    m->req_module_entries_count = 0;
-    for (int i = 0; i < count; i++) {
-        free_clones(ctx, requests[i].module);
-        JS_FreeAtom(ctx, requests[i].module_name);
-    }
-    js_free(ctx, requests);
+    return ((JSModuleDef *)JS_VALUE_GET_PTR(module))->status == JS_MODULE_STATUS_EVALUATING;
 }
 
-void sq_js_module_free_clone(JSContext *ctx, JSValueConst module)
+JSValue sq_js_native_value(JSContext *ctx, JSModuleDef *m)
 {
-    JSModuleDef *root = JS_VALUE_GET_PTR(module);
-    struct list_head *el, *next;
+    JSValue ignored;
+    JSModuleDef *stack_top = NULL;
 
-    free_clones(ctx, root);
-    list_for_each_safe(el, next, &ctx->loaded_modules)
-    {
-        JSModuleDef *m = list_entry(el, JSModuleDef, link);
-        if (m->dfs_index == -2 && m->status != JS_MODULE_STATUS_UNLINKED)
-            js_free_module_def(ctx, m);
+    if (m->status == JS_MODULE_STATUS_UNLINKED) {
+        m->resolved = TRUE;
+        if (js_create_module_function(ctx, m) < 0)
+            return JS_EXCEPTION;
+        null_exports(ctx, m);
+        if (js_link_module(ctx, m) < 0)
+            return JS_EXCEPTION;
     }
+    if (js_inner_module_evaluation(ctx, m, 0, &stack_top, &ignored) < 0)
+        return JS_Throw(ctx, ignored);
+    JSExportEntry *e = find_export_entry(ctx, m, JS_ATOM_default);
+    if (e && JS_IsObject(*e->u.local.var_ref->pvalue))
+        return JS_DupValue(ctx, *e->u.local.var_ref->pvalue);
+    return JS_GetModuleNamespace(ctx, m);
+}
+
+/* ---- CommonJS files ---- */
+
+bool sq_js_module_is_plain(JSModuleDef *m)
+{
+    return !m->req_module_entries_count && !m->export_entries_count &&
+           !m->star_export_entries_count && !m->has_tla;
+}
+
+void sq_js_module_drop(JSContext *ctx, JSModuleDef *m)
+{
+    js_free_module_def(ctx, m);
+}
+
+bool sq_js_module_is_commonjs(const JSModuleDef *m)
+{
+    return is_commonjs(m);
+}
+
+JSModuleDef *sq_js_commonjs_new(JSContext *ctx, const char *name, JSValue code,
+                                JSModuleInitFunc *init)
+{
+    JSModuleDef *m = JS_NewCModule(ctx, name, init);
+
+    if (!m) {
+        JS_FreeValue(ctx, code);
+        return NULL;
+    }
+    m->func_obj = code;
+    m->resolved = TRUE;
+    if (!add_late_export(ctx, m, JS_ATOM_default))
+        return NULL;
+    return m;
+}
+
+/* The function is the only thing in the script, and it spans all of it: the text did not close the
+ * brace that was opened for it. */
+bool sq_js_is_one_function(JSValueConst code, size_t source_len)
+{
+    const JSFunctionBytecode *script = JS_VALUE_GET_PTR(code);
+
+    for (int i = 0; i < script->cpool_count; i++) {
+        if (JS_VALUE_GET_TAG(script->cpool[i]) != JS_TAG_FUNCTION_BYTECODE)
+            continue;
+        const JSFunctionBytecode *b = JS_VALUE_GET_PTR(script->cpool[i]);
+        return b->has_debug && (size_t)b->debug.source_len == source_len;
+    }
+    return false;
+}
+
+JSValue sq_js_module_code(JSContext *ctx, JSModuleDef *m)
+{
+    return JS_DupValue(ctx, m->func_obj);
+}
+
+int sq_js_late_export(JSContext *ctx, JSModuleDef *m, JSAtom name, JSValue value)
+{
+    bool known = find_export_entry(ctx, m, name) != NULL;
+    JSExportEntry *e = add_late_export(ctx, m, name);
+
+    if (!e) {
+        JS_FreeValue(ctx, value);
+        return -1;
+    }
+    set_value(ctx, e->u.local.var_ref->pvalue, value);
+    if (known || JS_VALUE_GET_TAG(m->module_ns) != JS_TAG_OBJECT)
+        return 0;
+    /* Somebody has the namespace already. */
+    JSProperty *pr = add_property(ctx, JS_VALUE_GET_OBJ(m->module_ns), name,
+                                  JS_PROP_ENUMERABLE | JS_PROP_WRITABLE | JS_PROP_VARREF);
+    if (!pr)
+        return -1;
+    pr->u.var_ref = e->u.local.var_ref;
+    pr->u.var_ref->header.ref_count++;
+    return 0;
+}
+
+int sq_js_each_export(JSContext *ctx, JSModuleDef *m,
+                      int (*fn)(JSContext *ctx, JSModuleDef *m, JSAtom name, void *user),
+                      void *user)
+{
+    for (int i = 0; i < m->export_entries_count; i++)
+        if (fn(ctx, m, m->export_entries[i].export_name, user) < 0)
+            return -1;
+    return 0;
+}
+
+uint8_t *sq_js_template_write(JSContext *ctx, JSModuleDef *m, size_t *len)
+{
+    return JS_WriteObject(ctx, len, is_commonjs(m) ? m->func_obj : JS_MKPTR(JS_TAG_MODULE, m),
+                          JS_WRITE_OBJ_BYTECODE);
+}
+
+void *sq_js_frame(JSContext *ctx)
+{
+    return ctx->rt->current_stack_frame;
+}
+
+void sq_js_restore_stack(JSContext *ctx, const struct sq_js_switch *s)
+{
+    ctx->rt->stack_top = s->stack_top;
+    ctx->rt->stack_limit = s->stack_limit;
+}
+
+char *sq_js_calling_file(JSContext *ctx)
+{
+    JSAtom atom = JS_GetScriptOrModuleName(ctx, 1);
+    const char *name = atom == JS_ATOM_NULL ? NULL : JS_AtomToCString(ctx, atom);
+    char *copy = name ? sq_xstrdup(name) : NULL;
+
+    JS_FreeCString(ctx, name);
+    JS_FreeAtom(ctx, atom);
+    return copy;
 }
 
 static bool exports_name(JSContext *ctx, const JSModuleDef *m, JSAtom name)
@@ -403,6 +627,22 @@ static bool exports_name(JSContext *ctx, const JSModuleDef *m, JSAtom name)
         if (m->export_entries[i].export_name == name)
             return true;
     return name == JS_ATOM__star_;
+}
+
+/* A CommonJS file, or one that a module re-exports with a star, will export this name if nothing
+ * else does: it can be known only when the file has run. */
+static int ask_commonjs(JSContext *ctx, JSModuleDef *m, JSAtom name, int depth)
+{
+    if (is_commonjs(m))
+        return add_late_export(ctx, m, name) ? 0 : -1;
+    if (is_native(m) || depth > 100 || exports_name(ctx, m, name) || name == JS_ATOM_default)
+        return 0;
+    for (int i = 0; i < m->star_export_entries_count; i++) {
+        int index = m->star_export_entries[i].req_module_idx;
+        if (ask_commonjs(ctx, m->req_module_entries[index].module, name, depth + 1) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int tolerate(JSContext *ctx, JSModuleDef *m,
@@ -415,6 +655,9 @@ static int tolerate(JSContext *ctx, JSModuleDef *m,
     for (int i = 0; i < m->import_entries_count; i++) {
         JSImportEntry *import = &m->import_entries[i];
         JSModuleDef *from = m->req_module_entries[import->req_module_idx].module;
+        if (import->import_name != JS_ATOM__star_ &&
+            ask_commonjs(ctx, from, import->import_name, 0) < 0)
+            return -1;
         if (!is_native(from) || exports_name(ctx, from, import->import_name))
             continue;
         const char *name = JS_AtomToCString(ctx, import->import_name);
@@ -431,6 +674,13 @@ static int tolerate(JSContext *ctx, JSModuleDef *m,
         fn(user, module, name);
         JS_FreeCString(ctx, name);
         JS_FreeCString(ctx, module);
+    }
+    for (int i = 0; i < m->export_entries_count; i++) {
+        JSExportEntry *e = &m->export_entries[i];
+        if (e->export_type == JS_EXPORT_TYPE_INDIRECT && e->local_name != JS_ATOM__star_ &&
+            ask_commonjs(ctx, m->req_module_entries[e->u.req_module_idx].module, e->local_name,
+                         0) < 0)
+            return -1;
     }
     for (int i = 0; i < m->req_module_entries_count; i++)
         if (tolerate(ctx, m->req_module_entries[i].module, fn, user, depth + 1) < 0)
@@ -462,11 +712,12 @@ JSValue sq_js_module_export(JSContext *ctx, JSValueConst module, const char *nam
     return JS_IsUninitialized(value) ? JS_UNDEFINED : JS_DupValue(ctx, value);
 }
 
-const char *sq_js_outermost_module(JSContext *ctx)
+const char *sq_js_outermost_module(JSContext *ctx, const void *floor)
 {
     const char *name = NULL;
 
-    for (JSStackFrame *sf = ctx->rt->current_stack_frame; sf; sf = sf->prev_frame) {
+    for (JSStackFrame *sf = ctx->rt->current_stack_frame; sf && sf != floor;
+         sf = sf->prev_frame) {
         if (JS_VALUE_GET_TAG(sf->cur_func) != JS_TAG_OBJECT)
             continue;
         JSObject *p = JS_VALUE_GET_OBJ(sf->cur_func);

@@ -72,6 +72,8 @@ static JSValue get_env(JSContext *ctx, JSValueConst this_val)
         const struct sq_scenario *s = &bundle->config->scenarios[self->vu->scenario];
         add_env(ctx, env, s->env, s->env_count);
     }
+    if (sq_config_feature(bundle->config, "freeze-env"))
+        env = sq_js_deep_freeze(ctx, env);
     JS_DefinePropertyValueStr(ctx, global, "__ENV", JS_DupValue(ctx, env),
                               JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE);
     JS_FreeValue(ctx, global);

@@ -58,13 +58,23 @@ uint64_t sq_js_builtins_fingerprint(JSContext *ctx);
 
 /* ---- modules: templates are compiled and resolved once a realm; VUs run copies ---- */
 
-/* Copies the graph of JS modules under `root` (a JS_TAG_MODULE value, resolved, never linked);
- * bytecode and native modules are shared. Links the copy. JS_EXCEPTION, or a module value. */
-JSValue sq_js_module_clone(JSContext *ctx, JSValueConst root);
+/* The copies that belong to one VU. NULL: out of memory. */
+struct sq_js_graph;
+struct sq_js_graph *sq_js_graph_new(JSContext *ctx);
+/* Copies what is not yet copied of the modules under `root` (a JS_TAG_MODULE value, resolved, never
+ * linked), and links it; bytecode and native modules are shared. JS_EXCEPTION, or the copy of root,
+ * borrowed from the graph. */
+JSValue sq_js_graph_add(JSContext *ctx, struct sq_js_graph *graph, JSValueConst root);
+/* Frees the copies; values taken from them live on. NULL is fine. */
+void sq_js_graph_free(JSContext *ctx, struct sq_js_graph *graph);
+/* Leaves the copies to the realm: when something may still point at them. */
+void sq_js_graph_abandon(JSContext *ctx, struct sq_js_graph *graph);
 /* Runs a linked copy; a promise (settled unless the graph awaits at top level) or JS_EXCEPTION. */
 JSValue sq_js_module_evaluate(JSContext *ctx, JSValueConst module);
-/* Frees the copies made since sq_js_module_clone; values taken from them live on. */
-void sq_js_module_free_clone(JSContext *ctx, JSValueConst module);
+/* True inside the call above. */
+bool sq_js_module_running(JSValueConst module);
+/* What require() of a native module gives: its default object, or its namespace. */
+JSValue sq_js_native_value(JSContext *ctx, JSModuleDef *m);
 /* Calls fn for each name that JS modules under `root` import from a native module that does not
  * export it, after adding the export with the value undefined (ENG-17). */
 int sq_js_module_tolerate_missing(JSContext *ctx, JSValueConst root,
@@ -76,9 +86,37 @@ JSValue sq_js_module_export(JSContext *ctx, JSValueConst module, const char *nam
 /* Calls fn with the name of each exported function. */
 void sq_js_module_each_function(JSContext *ctx, JSValueConst module,
                                 void (*fn)(void *user, const char *name), void *user);
-/* File name of the module whose top-level code is being evaluated: the outermost frame's. Owned:
- * JS_FreeCString. NULL when no script runs. */
-const char *sq_js_outermost_module(JSContext *ctx);
+/* File name of the module whose top-level code is being evaluated: the outermost frame's above
+ * `floor` (of sq_js_frame; NULL: of all). Owned: JS_FreeCString. NULL when no script runs. */
+const char *sq_js_outermost_module(JSContext *ctx, const void *floor);
+/* The innermost frame, for comparing. */
+void *sq_js_frame(JSContext *ctx);
+/* File whose code called the native function that runs. Owned: free. NULL: unknown. */
+char *sq_js_calling_file(JSContext *ctx);
+/* After sq_js_native_stack: back to the limits of the fiber that is in. */
+void sq_js_restore_stack(JSContext *ctx, const struct sq_js_switch *s);
+
+/* ---- CommonJS files: module records with `init`, which runs their code ---- */
+
+/* No import, no export, no top-level await: may be a script. */
+bool sq_js_module_is_plain(JSModuleDef *m);
+/* Frees a record that nothing refers to. */
+void sq_js_module_drop(JSContext *ctx, JSModuleDef *m);
+/* `code` is a compiled script (taken over). NULL: an exception is pending. */
+JSModuleDef *sq_js_commonjs_new(JSContext *ctx, const char *name, JSValue code,
+                                JSModuleInitFunc *init);
+bool sq_js_module_is_commonjs(const JSModuleDef *m);
+/* True if the compiled script is one function whose text has that many bytes. */
+bool sq_js_is_one_function(JSValueConst code, size_t source_len);
+/* A new reference to the compiled script. */
+JSValue sq_js_module_code(JSContext *ctx, JSModuleDef *m);
+/* Sets an export, a new one if need be, also in namespaces that are in use. Takes the value. */
+int sq_js_late_export(JSContext *ctx, JSModuleDef *m, JSAtom name, JSValue value);
+int sq_js_each_export(JSContext *ctx, JSModuleDef *m,
+                      int (*fn)(JSContext *ctx, JSModuleDef *m, JSAtom name, void *user),
+                      void *user);
+/* Bytecode of a template of either kind. Owned: js_free. NULL: an exception is pending. */
+uint8_t *sq_js_template_write(JSContext *ctx, JSModuleDef *m, size_t *len);
 /* The first module record of that name in the realm (a template), or NULL. */
 JSModuleDef *sq_js_find_module(JSContext *ctx, const char *name);
 bool sq_js_is_array_buffer(JSContext *ctx, JSValueConst value);

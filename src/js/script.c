@@ -289,9 +289,8 @@ static int call_phase(struct sq_run *run, const char *function, int64_t timeout_
                       struct sq_error *err)
 {
     const struct sq_js_bundle *bundle = run->script;
-    struct job job = {.function = function,
-                      .argument_json = bundle->setup_data,
-                      .wants_result = result != NULL};
+    struct job job = {
+        .function = function, .argument_json = bundle->setup_data, .wants_result = result != NULL};
     struct sq_vu *vu = sq_vu_new(&run->main_worker, 0);
     char group[32] = "::";
 

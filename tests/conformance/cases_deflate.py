@@ -8,7 +8,8 @@ from peer import *
 
 BOTH = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
 NO_CONTEXT = {'server_nct': True, 'client_nct': True}
-VOLUME = 1 << 20  # bytes of messages per case: what the well-known list has, scaled down
+# Per case of sections 12 and 13.1 to 13.7: bytes of messages, and messages. The well-known list has 1000 of each size.
+LIMITS = {'bytes': 1 << 20, 'messages': 100}
 SIZES = ((16, 0), (64, 0), (256, 0), (1024, 0), (4096, 0), (8192, 0), (16384, 0), (32768, 0), (65536, 0), (131072, 0),
          (8192, 256), (16384, 256), (32768, 256), (65536, 256), (131072, 256), (131072, 1024), (131072, 4096),
          (131072, 16384))
@@ -72,7 +73,7 @@ def agreed(answer, params):
 
 
 def volume(which, size, fragment, answer, params):
-    op, count = DATA[which][0], max(4, min(100, VOLUME // size))
+    op, count = DATA[which][0], max(4, min(LIMITS['messages'], LIMITS['bytes'] // size))
     steps = [('patient',), *agreed(answer, params)]
     for i in range(count):
         message = piece(which, size, i)

@@ -354,7 +354,9 @@ static JSValue read_as(JSContext *ctx, const struct blob *b, int what)
     JSValue buffer = JS_NewArrayBufferCopy(ctx, bytes_of(b), b->len);
     if (what == ARRAY_BUFFER || JS_IsException(buffer))
         return buffer;
-    JSValue view = JS_NewTypedArray(ctx, 1, (JSValueConst *)&buffer, JS_TYPED_ARRAY_UINT8);
+    /* The engine reads three arguments, whatever the count says. */
+    JSValueConst args[] = {buffer, JS_UNDEFINED, JS_UNDEFINED};
+    JSValue view = JS_NewTypedArray(ctx, SQ_COUNT(args), args, JS_TYPED_ARRAY_UINT8);
     JS_FreeValue(ctx, buffer);
     return view;
 }

@@ -56,6 +56,7 @@ struct websocket {
     int64_t dial_start_ns;
     uint64_t shown_bytes; /* bufferedAmount as the script sees it in turn `turn` */
     uint64_t turn;
+    uint64_t lost_bytes; /* given to send() when nothing could be sent any more */
     size_t queued_bytes; /* of messages that wait */
     uint32_t queued;     /* tasks that wait */
     uint8_t state;

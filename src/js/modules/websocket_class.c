@@ -101,7 +101,7 @@ static JSValue get(JSContext *ctx, JSValueConst this_val, int magic)
         return JS_NewInt32(ctx, ws->state);
     case BUFFERED:
         websocket_sync(ws);
-        return JS_NewInt64(ctx, (int64_t)ws->shown_bytes);
+        return JS_NewInt64(ctx, (int64_t)(ws->shown_bytes + ws->lost_bytes));
     case EXTENSIONS:
         return get_extensions(ctx, ws);
     case PROTOCOL:
@@ -229,9 +229,11 @@ static JSValue send_data(JSContext *ctx, struct websocket *ws, const struct outg
                             ws->state == WEBSOCKET_CONNECTING ? "not open yet"
                                                               : "closing or closed");
     websocket_sync(ws);
-    ws->shown_bytes += out->data.len;
-    if (ws->state != WEBSOCKET_OPEN || !ws->conn)
+    if (ws->state != WEBSOCKET_OPEN || !ws->conn) {
+        ws->lost_bytes += out->data.len;
         return JS_UNDEFINED;
+    }
+    ws->shown_bytes += out->data.len;
     if (sq_ws_conn_send(ws->conn, out->kind, out->data) == 0)
         websocket_sample(ws, SQ_M_WS_MSGS_SENT, sq_wall_ns(), 1);
     return JS_UNDEFINED;

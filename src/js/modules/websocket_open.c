@@ -174,7 +174,7 @@ static void put_header(struct ws_request *request, const char *name, struct sq_s
     list->items = sq_xrealloc(list->items, (list->count + 1) * sizeof *list->items);
     list->items[list->count++] = (struct sq_ws_header){
         sq_slice_str(sq_xstrdup(name)),
-        sq_slice(sq_xstrndup((const char *)value.data, value.len), value.len)};
+        sq_slice(sq_xstrndup(value.len ? (const char *)value.data : "", value.len), value.len)};
 }
 
 static bool has_header(const struct ws_request *request, const char *name)

@@ -87,20 +87,21 @@ static bool path_char(unsigned char c)
 }
 
 /* The text as Go's url.URL would print it: scheme in lower case, path escaped where needed, query
- * as it is, an empty fragment gone. NULL: too far from it, the standard's form is shown. */
-static char *go_form(const char *raw, const struct dom_url *u)
+ * as it is, an empty fragment gone; on the wire the query is escaped as well. False: too far from
+ * that, the standard's form is shown. */
+static bool go_form(const char *raw, const struct dom_url *u, struct websocket_url *to)
 {
     const char *authority = strstr(raw, "://");
-    struct sq_buf out = {0};
+    struct sq_buf out = {0}, dialled = {0};
 
     if (!authority || strpbrk(raw, "\t\r\n\\"))
-        return NULL;
+        return false;
     authority += 3;
     size_t host_len = strcspn(authority, "/?#");
     const char *path = authority + host_len;
     size_t path_len = strcspn(path, "?#");
     if (!plain_host(authority, host_len, u) || has_dot_segment(path, path_len))
-        return NULL;
+        return false;
     sq_buf_printf(&out, "%s://%.*s", u->scheme, (int)host_len, authority);
     for (size_t i = 0; i < path_len; i++) {
         if (path_char((unsigned char)path[i]))
@@ -108,15 +109,18 @@ static char *go_form(const char *raw, const struct dom_url *u)
         else
             sq_buf_printf(&out, "%%%02X", (unsigned char)path[i]);
     }
+    if (u->query)
+        sq_buf_printf(&dialled, "%s?%s", sq_buf_cstr(&out), u->query);
     sq_buf_put(&out, path + path_len, strcspn(path + path_len, "#"));
-    return sq_buf_steal(&out);
+    to->shown = sq_buf_steal(&out);
+    to->dialled = u->query ? sq_buf_steal(&dialled) : sq_xstrdup(to->shown);
+    return true;
 }
 
 static int parse(JSContext *ctx, const char *raw, size_t len, struct websocket_url *out)
 {
     bool standard = sq_dom_standard(sq_js_self(ctx));
     struct dom_url u;
-    char *go = NULL;
 
     if (sq_dom_url_parse(sq_slice(raw, len), NULL, &u) < 0)
         return refuse(ctx, raw, NULL);
@@ -131,10 +135,10 @@ static int parse(JSContext *ctx, const char *raw, size_t len, struct websocket_u
         sq_dom_url_deinit(&u);
         return -1;
     }
-    if (!standard && strlen(raw) == len)
-        go = go_form(raw, &u);
-    out->shown = go ? go : href_of(&u);
-    out->dialled = sq_xstrdup(out->shown);
+    if (standard || strlen(raw) != len || !go_form(raw, &u, out)) {
+        out->shown = href_of(&u);
+        out->dialled = sq_xstrdup(out->shown);
+    }
     sq_dom_url_deinit(&u);
     return 0;
 }

@@ -149,3 +149,17 @@ def test_machine_readable_summary(t):
     run(t, 0, script, '--new-machine-readable-summary', '--summary-export', t.path('m.json'))
     with open(t.path('m.json'), encoding='utf-8') as f:
         equal(json.load(f)['config']['script'], script)
+
+
+def test_frozen_environment(t):
+    """ENG-52, ENG-62."""
+    script = """export default function () {
+  let said = 'nothing';
+  try { __ENV.A = 'changed'; __ENV.NEW = 1; } catch (e) { said = e.name; }
+  console.log('EV ' + JSON.stringify([said, __ENV.A, Object.keys(__ENV).includes('NEW')]));
+}"""
+    equal(run(t, 0, script, '-e', 'A=1').events, [['nothing', 'changed', True]])
+    done = run(t, 0, script, '-e', 'A=1', '--features', 'freeze-env')
+    equal(done.events, [['TypeError', '1', False]])
+    equal({s.tags.get('k6_feature_freeze_env') for s in done.of('iterations')}, {'true'})
+    equal(run(t, 0, script, '-e', 'A=1', env={'K6_FEATURES': 'freeze-env'}).events, [['TypeError', '1', False]])

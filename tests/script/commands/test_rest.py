@@ -231,6 +231,14 @@ def test_signal_while_paused(t):
     equal(run.events, [])
 
 
+def test_stop_while_paused(t):
+    api = Api(t)
+    p = t.start(LONG, '--paused', '-a', api.address)
+    api.until(4)
+    equal(api.patch(stopped=True)[0], 200)
+    equal(p.wait(code=103).events, [])
+
+
 def test_address_in_use(t):
     """ENG-210: exit 106 before anything runs."""
     taken = socket.socket()

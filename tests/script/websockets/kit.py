@@ -27,6 +27,14 @@ function note(ws, tag) {
 PROFILES = ((), ('--profile', 'standard'))
 
 
+def sends(*wire):
+    """A behaviour: upgrades with the bytes in the same write, then answers pings and Close."""
+    def behave(conn):
+        conn.accept(tail=b''.join(wire))
+        conn.drain()
+    return behave
+
+
 def run(t, body, *flags, **kw):
     """Runs a script whose default function has `body` (async code is allowed)."""
     return t.run(PRELUDE + 'export default async function () {\n' + body + '\n}', *flags, prelude=False, **kw)

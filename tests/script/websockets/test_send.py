@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """k6/websockets: send, bufferedAmount, binary types, blobs (W21-W34, W79-W81)."""
 from case import check, equal, type_error
-from kit import both, run, state_error
+from kit import both, run, sends, state_error
 from servers.rawws import BINARY, TEXT, after, echo, encode, quiet
 
 
@@ -99,7 +99,7 @@ BINARIES = b''.join(encode(BINARY, p) for p in (b'\1\2\3', b'', b'abc'))
 
 
 def test_W32_W33_binary_type(t):
-    t.server(after(BINARIES))
+    t.server(sends(BINARIES))
     for r in both(t, '''
   const ws = new WebSocket('@WS@/');
   let n = 0;
