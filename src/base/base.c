@@ -54,7 +54,8 @@ char *sq_xstrndup(const char *text, size_t len)
 {
     char *copy = sq_xmalloc(len + 1);
 
-    memcpy(copy, text, len);
+    if (len) /* text may be NULL then */
+        memcpy(copy, text, len);
     copy[len] = '\0';
     return copy;
 }
