@@ -147,7 +147,8 @@ def dribbled(conn):
     conn.record()
 
 
-def test_good_answers(t):
+def test_P06_P13_P14_P18_good_answers(t):
+    """P13 is the dribbled one."""
     rows, _ = sessions(t, [
         dribbled,
         raw_answer(HEAD + '\r\n'),
@@ -161,7 +162,7 @@ def test_good_answers(t):
         equal(row[1:], [[1000], 101, True, False], 'answer %d' % i)
 
 
-def test_bad_answers(t):
+def test_P03_P04_P05_P07_P08_P15_bad_answers(t):
     answers = {
         'status 200': HEAD.replace('101 Switching Protocols', '200 OK') + 'Content-Length: 0\r\n\r\n',
         'HTTP/1.0': HEAD.replace('HTTP/1.1', 'HTTP/1.0') + '\r\n',
