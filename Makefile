@@ -51,6 +51,7 @@ benches: all
 
 bench: benches
 	@bench/run $(BENCH)
+	@bench/scaling $(filter --quick --check,$(BENCH))
 
 soak: benches
 	@bench/soak

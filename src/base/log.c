@@ -14,6 +14,14 @@ static bool configured;
 static int64_t start_ns;
 enum sq_log_level sq_log_level_now = SQ_LOG_INFO;
 
+/* What no line may show, the longest first: one may be part of another. Never freed: lines may come
+ * until the process ends. */
+static struct secret {
+    char *text;
+    size_t len;
+} * secrets;
+static size_t secrets_count;
+
 static const struct {
     const char *name, *terminal, *colour;
 } levels[] = {
@@ -120,16 +128,59 @@ static void format_line(struct sq_buf *out, enum sq_log_level level, const char 
     sq_buf_putc(out, '\n');
 }
 
+void sq_log_hide(const char *text, size_t len)
+{
+    size_t at = 0;
+
+    if (!len)
+        return;
+    pthread_mutex_lock(&lock);
+    for (; at < secrets_count && secrets[at].len >= len; at++)
+        if (secrets[at].len == len && memcmp(secrets[at].text, text, len) == 0)
+            goto out;
+    secrets = sq_xrealloc(secrets, (secrets_count + 1) * sizeof *secrets);
+    memmove(secrets + at + 1, secrets + at, (secrets_count - at) * sizeof *secrets);
+    secrets[at] = (struct secret){sq_xstrndup(text, len), len};
+    secrets_count++;
+out:
+    pthread_mutex_unlock(&lock);
+}
+
+static const struct secret *secret_at(const char *text, size_t len)
+{
+    for (size_t i = 0; i < secrets_count; i++)
+        if (secrets[i].len <= len && memcmp(secrets[i].text, text, secrets[i].len) == 0)
+            return &secrets[i];
+    return NULL;
+}
+
+static void put_redacted(struct sq_buf *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        const struct secret *s = secret_at(text + i, len - i);
+        if (s)
+            sq_buf_puts(out, "***SECRET_REDACTED***");
+        else
+            sq_buf_putc(out, text[i]);
+        i += s ? s->len : 1;
+    }
+}
+
 void sq_log_line(enum sq_log_level level, const char *text, size_t len, const char *source,
                  FILE *to)
 {
-    struct sq_buf line = {0};
+    struct sq_buf line = {0}, redacted = {0};
 
     if (level < sq_log_level_now)
         return;
     pthread_mutex_lock(&lock);
     FILE *out = to ? to : configured ? options.to : stderr;
     if (out) {
+        if (secrets_count) {
+            put_redacted(&redacted, text, len);
+            text = sq_buf_cstr(&redacted);
+            len = redacted.len;
+        }
         format_line(&line, level, text, len, to ? NULL : source);
         if (options.before && !to)
             options.before(options.user);
@@ -140,6 +191,7 @@ void sq_log_line(enum sq_log_level level, const char *text, size_t len, const ch
     }
     pthread_mutex_unlock(&lock);
     sq_buf_deinit(&line);
+    sq_buf_deinit(&redacted);
 }
 
 void sq_log_write(enum sq_log_level level, const char *component, const char *fmt, ...)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,16 @@ static void occupy_standard_descriptors(void)
             return;
 }
 
+/* What a command printed and nobody got is a failure; a run says so itself and keeps the code of
+ * the test. */
+static int printed(int exit_code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return exit_code;
+    fprintf(stderr, "squall: cannot write to standard output: %s\n", strerror(errno));
+    return SQ_EXIT_OTHER;
+}
+
 int sq_cli_main(int argc, char **argv)
 {
     occupy_standard_descriptors();
@@ -55,13 +66,16 @@ int sq_cli_main(int argc, char **argv)
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_help(stdout, NULL);
-        return SQ_EXIT_OK;
+        return printed(SQ_EXIT_OK);
     }
     if (strcmp(name, "--version") == 0)
-        return sq_cli_version(1, argv);
+        return printed(sq_cli_version(1, argv));
     for (size_t i = 0; i < SQ_COUNT(commands); i++)
-        if (strcmp(commands[i].name, name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+        if (strcmp(commands[i].name, name) == 0) {
+            int exit_code = commands[i].run(argc - 1, argv + 1);
+            return exit_code != SQ_EXIT_OK || strcmp(name, "run") == 0 ? exit_code
+                                                                       : printed(exit_code);
+        }
     const char *names[SQ_COUNT(commands)];
     for (size_t i = 0; i < SQ_COUNT(commands); i++)
         names[i] = commands[i].name;

@@ -164,11 +164,14 @@ static int take_input(struct sq_cli_test *t, struct sq_buf *input, struct sq_err
     return 0;
 }
 
-/* ENG-24 */
-static void choose_mode(struct sq_cli_test *t)
+/* ENG-24, MOD-90 */
+static void choose_loading(struct sq_cli_test *t)
 {
     const char *mode = sq_flags_or_env(t->flags, environ, "compatibility-mode");
+    const char *cache = sq_flags_or_env(t->flags, environ, "import-cache");
 
+    if (cache)
+        t->bundle->import_cache = cache;
     if (mode)
         t->bundle->base_mode = strcmp(mode, "base") == 0;
     if (mode && strcmp(mode, "experimental_enhanced") == 0)
@@ -186,7 +189,7 @@ static int run_init_code(struct sq_cli_test *t, char **json, struct sq_error *er
     if ((rc = sq_run_catch_signals(&t->run, err)) < 0)
         return sq_cli_fail(t, rc, SQ_EXIT_OTHER);
     collect_env(t);
-    choose_mode(t);
+    choose_loading(t);
     rc = sq_js_load(&t->run, t->main_name, json, err);
     return sq_cli_fail(t, rc,
                        t->run.exit_code    ? t->run.exit_code

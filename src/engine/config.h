@@ -104,6 +104,7 @@ struct sq_config {
     char *profile;                  /* squall: "default" or "standard" */
     bool lenient;                   /* squall */
     int64_t workers;                /* squall: threads; 0: one per core */
+    struct sq_string_list secret_sources; /* --secret-source values */
     struct sq_string_list features; /* feature flags (ENG-62) */
     bool machine_readable_summary;  /* --new-machine-readable-summary */
     struct sq_stripe *stripe;       /* after sq_config_derive: our VU ids (ENG-143); NULL: all */

@@ -241,7 +241,8 @@ static bool is_native(const JSModuleDef *m)
     return m->init_func && JS_IsUndefined(m->func_obj);
 }
 
-/* A native module as well, to which func_obj brings the bytecode of the file; copied like others. */
+/* A native module as well, to which func_obj brings the bytecode of the file; copied like others.
+ */
 static bool is_commonjs(const JSModuleDef *m)
 {
     return m->init_func && !JS_IsUndefined(m->func_obj);
@@ -612,13 +613,18 @@ void sq_js_restore_stack(JSContext *ctx, const struct sq_js_switch *s)
 
 char *sq_js_calling_file(JSContext *ctx)
 {
-    JSAtom atom = JS_GetScriptOrModuleName(ctx, 1);
-    const char *name = atom == JS_ATOM_NULL ? NULL : JS_AtomToCString(ctx, atom);
-    char *copy = name ? sq_xstrdup(name) : NULL;
-
-    JS_FreeCString(ctx, name);
-    JS_FreeAtom(ctx, atom);
-    return copy;
+    for (JSStackFrame *sf = ctx->rt->current_stack_frame; sf; sf = sf->prev_frame) {
+        if (JS_VALUE_GET_TAG(sf->cur_func) != JS_TAG_OBJECT)
+            continue;
+        JSObject *p = JS_VALUE_GET_OBJ(sf->cur_func);
+        if (!js_class_has_bytecode(p->class_id) || !p->u.func.function_bytecode->has_debug)
+            continue;
+        const char *name = JS_AtomToCString(ctx, p->u.func.function_bytecode->debug.filename);
+        char *copy = name ? sq_xstrdup(name) : NULL;
+        JS_FreeCString(ctx, name);
+        return copy;
+    }
+    return NULL;
 }
 
 static bool exports_name(JSContext *ctx, const JSModuleDef *m, JSAtom name)
@@ -678,8 +684,8 @@ static int tolerate(JSContext *ctx, JSModuleDef *m,
     for (int i = 0; i < m->export_entries_count; i++) {
         JSExportEntry *e = &m->export_entries[i];
         if (e->export_type == JS_EXPORT_TYPE_INDIRECT && e->local_name != JS_ATOM__star_ &&
-            ask_commonjs(ctx, m->req_module_entries[e->u.req_module_idx].module, e->local_name,
-                         0) < 0)
+            ask_commonjs(ctx, m->req_module_entries[e->u.req_module_idx].module, e->local_name, 0) <
+                0)
             return -1;
     }
     for (int i = 0; i < m->req_module_entries_count; i++)
@@ -716,8 +722,7 @@ const char *sq_js_outermost_module(JSContext *ctx, const void *floor)
 {
     const char *name = NULL;
 
-    for (JSStackFrame *sf = ctx->rt->current_stack_frame; sf && sf != floor;
-         sf = sf->prev_frame) {
+    for (JSStackFrame *sf = ctx->rt->current_stack_frame; sf && sf != floor; sf = sf->prev_frame) {
         if (JS_VALUE_GET_TAG(sf->cur_func) != JS_TAG_OBJECT)
             continue;
         JSObject *p = JS_VALUE_GET_OBJ(sf->cur_func);

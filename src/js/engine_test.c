@@ -283,15 +283,18 @@ static JSModuleDef *load_helper(JSContext *ctx, const char *name, void *opaque)
 /* Runs a fresh copy of the graph for the VU that is in; gives its export `name`. */
 static JSValue instantiate(JSContext *ctx, JSValueConst root, const char *name)
 {
-    JSValue copy = sq_js_module_clone(ctx, root);
+    struct sq_js_graph *graph = sq_js_graph_new(ctx);
+    JSValue copy = sq_js_graph_add(ctx, graph, root);
 
-    if (JS_IsException(copy))
+    if (JS_IsException(copy)) {
+        sq_js_graph_free(ctx, graph);
         return copy;
+    }
     JSValue promise = sq_js_module_evaluate(ctx, copy);
     SQ_CHECK_EQ(JS_PromiseState(ctx, promise), JS_PROMISE_FULFILLED);
     JS_FreeValue(ctx, promise);
     JSValue value = sq_js_module_export(ctx, copy, name);
-    sq_js_module_free_clone(ctx, copy);
+    sq_js_graph_free(ctx, graph);
     return value;
 }
 

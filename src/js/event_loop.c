@@ -281,5 +281,6 @@ int sq_js_run_events(struct sq_js_instance *self, JSValueConst promise)
                 sq_js_drain(self);
             return rc;
         }
+        sq_js_collect_garbage(self->cell);
     }
 }

@@ -104,38 +104,45 @@ static struct sq_js_file *read_file(struct sq_js_bundle *bundle, const char *nam
     return &bundle->files[bundle->files_count++];
 }
 
-static JSValue open_file(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+const struct sq_js_file *sq_js_open_file(JSContext *ctx, const char *path, struct sq_error *err)
 {
     struct sq_js_instance *self = sq_js_self(ctx);
     struct sq_js_bundle *bundle = self->cell->worker->bundle;
-    struct sq_error err = {0};
     struct sq_js_file *file = NULL;
 
+    if (!*path) {
+        sq_error_set(err, SQ_EINVALID, "open() needs the name of a file");
+        return NULL;
+    }
+    const char *base = sq_js_outermost_module(ctx, self->frame_floor);
+    /* A bare name is a file beside the module here, unlike in an import. */
+    char *relative =
+        *path == '/' || strstr(path, "://") ? sq_xstrdup(path) : sq_xasprintf("./%s", path);
+    char *name = sq_js_resolve_specifier(base ? base : "/", relative, err);
+    if (name && !(file = find_file(bundle, name))) {
+        if (bundle->load_pass)
+            file = read_file(bundle, name, err);
+        else
+            sq_error_set(err, SQ_EINVALID,
+                         "open('%s'): only files opened in the first pass over the init code "
+                         "(__VU is 0 there) can be opened later",
+                         path);
+    }
+    free(name);
+    free(relative);
+    JS_FreeCString(ctx, base);
+    return file;
+}
+
+static JSValue open_file(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    struct sq_error err = {0};
+
     (void)this_val;
-    if (!self->in_init)
+    if (!sq_js_self(ctx)->in_init)
         return sq_js_throw(ctx, "the \"open\" function is only available in the init stage");
     const char *path = argc > 0 ? JS_ToCString(ctx, argv[0]) : NULL;
-    const char *base = sq_js_outermost_module(ctx);
-    if (path && *path) {
-        /* A bare name is a file beside the module here, unlike in an import. */
-        char *relative =
-            *path == '/' || strstr(path, "://") ? sq_xstrdup(path) : sq_xasprintf("./%s", path);
-        char *name = sq_js_resolve_specifier(base ? base : "/", relative, &err);
-        if (name && !(file = find_file(bundle, name))) {
-            if (bundle->load_pass)
-                file = read_file(bundle, name, &err);
-            else
-                sq_error_set(&err, SQ_EINVALID,
-                             "open('%s'): only files opened in the first pass over the init code "
-                             "(__VU is 0 there) can be opened later",
-                             path);
-        }
-        free(name);
-        free(relative);
-    } else {
-        sq_error_set(&err, SQ_EINVALID, "open() needs the name of a file");
-    }
-    JS_FreeCString(ctx, base);
+    const struct sq_js_file *file = sq_js_open_file(ctx, path ? path : "", &err);
     JS_FreeCString(ctx, path);
     if (!file)
         return sq_js_throw(ctx, "%s", err.text);
@@ -150,6 +157,7 @@ static const JSCFunctionListEntry globals[] = {
     JS_CGETSET_DEF("__VU", get_vu, NULL),
     JS_CGETSET_DEF("__ENV", get_env, NULL),
     JS_CFUNC_DEF("open", 2, open_file),
+    JS_CFUNC_DEF("require", 1, sq_js_require),
 };
 
 /* ---- cells ---- */
@@ -204,6 +212,9 @@ static struct sq_js_cell *new_cell(struct sq_js_worker *w)
     sq_js_console_globals(cell->ctx, global);
     sq_js_text_coding_globals(cell->ctx, global);
     sq_k6_crypto_global(cell->ctx, global);
+    sq_js_clone_globals(cell->ctx, global);
+    sq_js_base64_globals(cell->ctx, global);
+    sq_js_performance_globals(cell->ctx, global);
     sq_js_event_loop_globals(cell->ctx, global);
     JS_FreeValue(cell->ctx, global);
     sq_list_append(&w->cells, &cell->node);
@@ -406,16 +417,26 @@ static void find_functions(struct sq_js_instance *self, JSValueConst module)
             sq_js_module_export(self->cell->ctx, module, config->scenarios[i].exec);
 }
 
+static void free_graph(struct sq_js_instance *self)
+{
+    sq_js_graph_free(self->cell->ctx, self->graph);
+    self->graph = NULL;
+}
+
 int sq_js_instance_init(struct sq_js_instance *self, bool keep_module, struct sq_error *err)
 {
     JSContext *ctx = self->cell->ctx;
-    JSValue module = sq_js_module_clone(ctx, self->cell->main_template);
 
+    self->graph = sq_js_graph_new(ctx);
+    if (!self->graph)
+        sq_panic("out of memory for a VU's modules");
+    JSValue module = sq_js_graph_add(ctx, self->graph, self->cell->main_template);
     if (JS_IsException(module))
         return script_error(ctx, err);
     self->in_init = true;
     int rc = evaluate(self, module, err);
     self->in_init = false;
+    sq_js_commonjs_end(self);
     if (rc < 0)
         return rc;
     overwrite_options(self, module);
@@ -423,7 +444,7 @@ int sq_js_instance_init(struct sq_js_instance *self, bool keep_module, struct sq
     if (keep_module)
         self->module = module;
     else
-        sq_js_module_free_clone(ctx, module);
+        free_graph(self);
     return 0;
 }
 
@@ -454,7 +475,8 @@ static void vu_close(struct sq_vu *vu)
     free(self->scenario_iterations);
     JS_FreeValue(ctx, self->setup_data);
     if (!JS_IsUndefined(self->module))
-        sq_js_module_free_clone(ctx, self->module);
+        free_graph(self);
+    sq_js_graph_abandon(ctx, self->graph); /* of init code that failed */
     sq_js_switch_deinit(ctx, &self->engine);
     sq_k6_http_vu_close(self);
     sq_cookie_jar_free(self->jar);

@@ -17,9 +17,10 @@ struct sq_js_file {
 };
 
 struct sq_js_module {
-    char *name; /* file:///... */
-    uint8_t *bytecode;
+    char *name;        /* file:///... */
+    uint8_t *bytecode; /* NULL: it did not load */
     size_t bytecode_len;
+    bool commonjs, meta; /* a script in a wrapper; speaks of import.meta */
 };
 
 /* Written by the main thread while it loads, read-only for every thread afterwards. */
@@ -41,9 +42,13 @@ struct sq_js_bundle {
     char *setup_data;              /* JSON text, NULL: undefined */
     FILE *console;                 /* --console-output; NULL: the log */
     const char *user_agent;
+    const char *import_cache; /* a folder; NULL: the usual one, "": none */
     size_t cell_vus_max;
     bool load_pass;
-    bool base_mode;                           /* --compatibility-mode=base: no `global` (ENG-24) */
+    struct sq_js_stripper *stripper;   /* of types; made when needed, gone after the load pass */
+    int64_t origin_ns, origin_wall_ns; /* of performance.now */
+    struct sq_js_secrets *secrets;     /* of --secret-source; NULL: none (k6_secrets.c) */
+    bool base_mode;                    /* --compatibility-mode=base: no `global` (ENG-24) */
     struct sq_js_shared_array *shared_arrays; /* by name; under their lock, each immutable */
     pthread_mutex_t shared_arrays_lock;
     pthread_mutex_t told_lock; /* the one thing that workers write: */
@@ -93,7 +98,10 @@ struct sq_js_cell {
     JSValue main_template;
     struct sq_js_instance *current; /* whose turn it is; NULL between */
     size_t vus;
-    size_t garbage_bytes;                  /* heap size after the last cycle collection */
+    int loading;               /* depth of calls that may load modules: import() may not */
+    bool load_failed;          /* the pending exception is about a module that was being loaded */
+    uint64_t fingerprint_ours; /* what native modules added to the builtins' fingerprint */
+    size_t garbage_bytes;      /* heap size after the last cycle collection */
     JSValue execution[SQ_EXECUTION_COUNT]; /* objects once the script imported the module */
     JSAtom socket_atoms[7];                /* names of the Socket's methods (k6_ws.c) */
     JSAtom event_atoms[8];                 /* event types of WebSocket and AbortSignal (events.c) */
@@ -118,7 +126,10 @@ struct sq_js_instance {
     size_t functions_count;
     uint64_t *scenario_iterations; /* started by this VU, by scenario */
     JSValue setup_data;
-    JSValue module; /* of the load instance alone; others give theirs up after init */
+    JSValue module;            /* of the load instance alone; others give theirs up after init */
+    struct sq_js_graph *graph; /* copies of modules, while `module` or init code needs them */
+    struct sq_js_commonjs *commonjs; /* files that init code has required */
+    void *frame_floor;               /* frames up to this one are of who called require() */
     struct sq_cookie_jar *jar;
     struct k6_http *http; /* of k6/http; NULL until it is needed */
     struct sq_net_counters counters, emitted;
@@ -157,6 +168,10 @@ struct sq_js_cell *sq_js_new_cell(struct sq_js_worker *w);
 struct sq_js_instance *sq_js_instance_new(struct sq_js_cell *cell, struct sq_vu *vu);
 /* Runs the init code; on the VU's fiber, entered. keep_module: exports stay reachable by name. */
 int sq_js_instance_init(struct sq_js_instance *self, bool keep_module, struct sq_error *err);
+
+/* A file of the test, named as for open(): its bytes stay where they are until the bundle goes, the
+ * struct itself only until the next call. NULL with words. */
+const struct sq_js_file *sq_js_open_file(JSContext *ctx, const char *path, struct sq_error *err);
 
 /* True the first time any thread asks about this text: for warnings that many VUs would repeat.
  * False once 64 texts were told. */
@@ -233,6 +248,12 @@ void sq_js_text_coding_globals(JSContext *ctx, JSValueConst global);
 /* Appends the bytes as valid UTF-8: U+FFFD stands for what is not. 0, SQ_ETOOBIG or -ENOMEM. */
 int sq_js_decode_utf8(const uint8_t *in, size_t len, struct sq_buf *out);
 
+/* ---- globals_*.c ---- */
+void sq_js_clone_class_ids(void);
+void sq_js_clone_globals(JSContext *ctx, JSValueConst global);  /* structuredClone */
+void sq_js_base64_globals(JSContext *ctx, JSValueConst global); /* atob, btoa */
+void sq_js_performance_globals(JSContext *ctx, JSValueConst global);
+
 /* ---- console.c ---- */
 void sq_js_console_globals(JSContext *ctx, JSValueConst global);
 /* ENG-221 rendering of one console argument at top level. */
@@ -248,11 +269,43 @@ int sq_js_read_file(const char *name, struct sq_buf *out, struct sq_error *err);
 int sq_js_read_source(const struct sq_js_bundle *bundle, const char *name, struct sq_buf *out,
                       struct sq_error *err);
 int sq_js_install_loader(struct sq_js_cell *cell);
+/* The template of a module that was not imported, in the load pass; on the fiber of the VU that is
+ * in. NULL: an exception is pending. */
+JSModuleDef *sq_js_load_late(struct sq_js_instance *self, const char *name);
+/* Room for parsing deep sources: more than a fiber's stack. */
+enum { SQ_JS_COMPILE_STACK_BYTES = 4 * 1024 * 1024 };
+bool sq_js_name_ends(const char *name, const char *suffix);
+/* NULL: an exception is pending. */
+JSModuleDef *sq_js_load_builtin(JSContext *ctx, const char *name);
 /* Compiles the main script (a path or an absolute name) and all it imports; fills bundle->modules.
  */
 int sq_js_compile(struct sq_js_cell *cell, const char *path, struct sq_error *err);
 /* Reads bundle->modules into another realm. */
 int sq_js_load_templates(struct sq_js_cell *cell, struct sq_error *err);
+
+/* ---- commonjs.c ---- */
+/* Compiles a file as the body of a function of module, exports and require (ENG-15). NULL: an
+ * exception is pending. */
+JSModuleDef *sq_js_commonjs_compile(JSContext *ctx, const char *name, const struct sq_buf *source);
+/* The template of a file that was compiled elsewhere. Takes the code. */
+JSModuleDef *sq_js_commonjs_template(JSContext *ctx, const char *name, JSValue code);
+/* The global require(). */
+JSValue sq_js_require(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
+/* After the init code: forgets what was required. */
+void sq_js_commonjs_end(struct sq_js_instance *self);
+
+/* ---- remote.c ---- */
+/* The text of an https:// module: from its server, or what the server last gave. Blocks for up to a
+ * minute. */
+int sq_js_fetch_module(struct sq_js_bundle *bundle, const char *url, struct sq_buf *out,
+                       struct sq_error *err);
+
+/* ---- typescript.c ---- */
+/* JavaScript of the same lines (ENG-18). 0, SQ_ESCRIPT for what is not TypeScript either, or
+ * SQ_EINVALID in a build without a stripper; with words. On a stack that has room. */
+int sq_js_strip_types(struct sq_js_bundle *bundle, const char *name, const struct sq_buf *source,
+                      struct sq_buf *out, struct sq_error *err);
+void sq_js_stripper_free(struct sq_js_stripper *stripper);
 
 /* ---- modules.c ---- */
 struct sq_js_builtin {

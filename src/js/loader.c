@@ -3,6 +3,7 @@
  * ENG-12). */
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -10,7 +11,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "js/kits.h"
 #include "js/script.h"
+#include "net/http.h"
 
 static const char scheme[] = "file://", remote_scheme[] = "https://";
 
@@ -71,21 +74,6 @@ char *sq_js_file_url(const char *path)
     return file_url(getcwd(directory, sizeof directory) ? directory : "/", path);
 }
 
-/* "https://host/dir/a.js" and "./b.js" or "/b.js" give "https://host/...": RFC 3986 5.2 without
- * queries. */
-static char *remote_url(const char *base, const char *specifier)
-{
-    const char *path = base + strlen(remote_scheme);
-    size_t host_len = strlen(remote_scheme) + strcspn(path, "/");
-    char *directory = directory_of(base + host_len);
-    char *absolute = absolute_path(directory, specifier);
-    char *url = sq_xasprintf("%.*s%s", (int)host_len, base, absolute);
-
-    free(directory);
-    free(absolute);
-    return url;
-}
-
 char *sq_js_resolve_specifier(const char *base, const char *specifier, struct sq_error *err)
 {
     bool remote = sq_text_starts(base, remote_scheme);
@@ -103,8 +91,12 @@ char *sq_js_resolve_specifier(const char *base, const char *specifier, struct sq
     if (sq_text_starts(specifier, remote_scheme))
         return sq_xstrdup(specifier);
     if (*specifier == '.' || *specifier == '/') {
-        if (remote)
-            return remote_url(base, specifier);
+        if (remote) {
+            char *joined = sq_http_url_join(base, specifier);
+            if (!joined)
+                sq_error_set(err, SQ_EINVALID, "cannot import '%s': no such address", specifier);
+            return joined;
+        }
         char *directory = directory_of(base);
         char *url = file_url(directory, specifier);
         free(directory);
@@ -200,20 +192,20 @@ int sq_js_read_source(const struct sq_js_bundle *bundle, const char *name, struc
 {
     char *anonymous = bundle->sealed ? sq_js_anonymous_name(name) : NULL;
     const struct sq_js_file *known = sq_js_find_source(bundle, anonymous ? anonymous : name);
+    size_t kit_len = 0;
+    const char *kit = sq_js_kit_source(name, &kit_len);
     int rc = 0;
 
     free(anonymous);
-    if (known)
+    if (kit) /* not kept in archives: the program that runs one brings its own */
+        sq_buf_put(out, kit, kit_len);
+    else if (known)
         sq_buf_put(out, known->bytes.data, known->bytes.len);
     else if (bundle->sealed)
         rc =
             sq_error_set(err, -ENOENT, "cannot open '%s': it is not in the archive", path_of(name));
     else if (sq_text_starts(name, remote_scheme))
-        rc = sq_error_set(
-            err, SQ_EINVALID,
-            "cannot import '%s': this version loads local files only; save the module beside "
-            "the script and import './%s'",
-            name, strrchr(name, '/') + 1);
+        rc = sq_error_set(err, SQ_EINVALID, "cannot open '%s': it is not a file", name);
     else
         rc = sq_js_read_file(name, out, err);
     return rc;
@@ -223,7 +215,7 @@ static void keep_source(struct sq_js_bundle *bundle, const char *name, const str
 {
     struct sq_buf copy = {0};
 
-    if (!bundle->keep_sources || sq_js_find_source(bundle, name))
+    if (!bundle->keep_sources || sq_text_starts(name, "squall/") || sq_js_find_source(bundle, name))
         return;
     sq_buf_put(&copy, source->data, source->len);
     sq_js_give_source(bundle, name, &copy);
@@ -234,9 +226,16 @@ static void keep_source(struct sq_js_bundle *bundle, const char *name, const str
 static char *normalize(JSContext *ctx, const char *base, const char *specifier, void *opaque)
 {
     struct sq_error err = {0};
-    char *name = sq_js_resolve_specifier(base, specifier, &err);
+    const struct sq_js_cell *cell = opaque;
 
-    (void)opaque;
+    if (!cell->loading) {
+        JS_ThrowTypeError(ctx,
+                          "import('%s') is not supported: import it at the top of the file, or "
+                          "require() it in the init code",
+                          specifier);
+        return NULL;
+    }
+    char *name = sq_js_resolve_specifier(base, specifier, &err);
     if (!name) {
         JS_ThrowReferenceError(ctx, "%s (imported by %s)", err.text, base);
         return NULL;
@@ -246,7 +245,7 @@ static char *normalize(JSContext *ctx, const char *base, const char *specifier, 
     return copy;
 }
 
-static JSModuleDef *load_builtin(JSContext *ctx, const char *name)
+JSModuleDef *sq_js_load_builtin(JSContext *ctx, const char *name)
 {
     const struct sq_js_builtin *builtin = sq_js_find_builtin(name);
 
@@ -272,7 +271,7 @@ static JSModuleDef *load_builtin(JSContext *ctx, const char *name)
     return m;
 }
 
-static JSModuleDef *compile_source(JSContext *ctx, const char *name, const struct sq_buf *source)
+static JSModuleDef *compile_module(JSContext *ctx, const char *name, const struct sq_buf *source)
 {
     JSValue module = JS_Eval(ctx, (const char *)source->data, source->len, name,
                              JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
@@ -281,6 +280,109 @@ static JSModuleDef *compile_source(JSContext *ctx, const char *name, const struc
         return NULL;
     JSModuleDef *m = JS_VALUE_GET_PTR(module);
     JS_FreeValue(ctx, module);
+    return m;
+}
+
+/* A syntax error of this very file, not of one that it imports. */
+static bool is_own_syntax_error(struct sq_js_cell *cell)
+{
+    JSContext *ctx = cell->ctx;
+
+    if (cell->load_failed)
+        return false;
+    JSValue pending = JS_GetException(ctx);
+    JSValue type = JS_GetPropertyStr(ctx, pending, "name");
+    const char *text = JS_ToCString(ctx, type);
+    bool syntax = text && strcmp(text, "SyntaxError") == 0;
+    JS_FreeCString(ctx, text);
+    JS_FreeValue(ctx, type);
+    JS_Throw(ctx, pending);
+    return syntax;
+}
+
+/* ENG-15: an ES module if it is one by what it contains, else CommonJS. */
+static JSModuleDef *compile_either(struct sq_js_cell *cell, const char *name,
+                                   const struct sq_buf *source)
+{
+    JSContext *ctx = cell->ctx;
+    JSModuleDef *m = compile_module(ctx, name, source);
+
+    if (m ? !sq_js_module_is_plain(m) : !is_own_syntax_error(cell))
+        return m;
+    JSValue error = JS_GetException(ctx);
+    JSModuleDef *script = sq_js_commonjs_compile(ctx, name, source);
+    if (script && m)
+        sq_js_module_drop(ctx, m);
+    if (script) {
+        JS_FreeValue(ctx, error);
+        return script;
+    }
+    JS_FreeValue(ctx, JS_GetException(ctx)); /* what the module's parser says is better known */
+    if (!m)
+        JS_Throw(ctx, error);
+    return m;
+}
+
+/* ENG-14: data, as `module.exports = JSON.parse("...")`. */
+static JSModuleDef *compile_json(JSContext *ctx, const char *name, const struct sq_buf *source)
+{
+    JSValue value = JS_ParseJSON(ctx, (const char *)source->data, source->len, name);
+    struct sq_buf code = {0};
+
+    if (JS_IsException(value))
+        return NULL;
+    JS_FreeValue(ctx, value);
+    JSValue text = JS_NewStringLen(ctx, (const char *)source->data, source->len);
+    JSValue literal = JS_JSONStringify(ctx, text, JS_UNDEFINED, JS_UNDEFINED);
+    const char *bytes = JS_ToCString(ctx, literal);
+    JSModuleDef *m = NULL;
+    if (bytes) {
+        sq_buf_puts(&code, "module.exports = JSON.parse(");
+        sq_buf_puts(&code, bytes);
+        sq_buf_puts(&code, ");");
+        m = sq_js_commonjs_compile(ctx, name, &code);
+    }
+    sq_buf_deinit(&code);
+    JS_FreeCString(ctx, bytes);
+    JS_FreeValue(ctx, literal);
+    JS_FreeValue(ctx, text);
+    return m;
+}
+
+bool sq_js_name_ends(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), tail = strlen(suffix);
+
+    return len >= tail && strcmp(name + len - tail, suffix) == 0;
+}
+
+/* ENG-18: what fails to parse as JavaScript and may be TypeScript is tried again without types. */
+static JSModuleDef *compile_source(struct sq_js_cell *cell, const char *name,
+                                   const struct sq_buf *source)
+{
+    JSContext *ctx = cell->ctx;
+    struct sq_buf stripped = {0};
+    struct sq_error err = {0};
+
+    if (sq_js_name_ends(name, ".json"))
+        return compile_json(ctx, name, source);
+    JSModuleDef *m = compile_either(cell, name, source);
+    bool typed = sq_js_name_ends(name, ".ts") || sq_js_name_ends(name, "/-");
+    if (m || !typed || !is_own_syntax_error(cell))
+        return m;
+    JSValue error = JS_GetException(ctx);
+    int rc = sq_js_strip_types(cell->worker->bundle, name, source, &stripped, &err);
+    if (rc == 0) {
+        JS_FreeValue(ctx, error);
+        m = compile_either(cell, name, &stripped);
+    } else if (sq_js_name_ends(name, ".ts")) {
+        JS_FreeValue(ctx, error);
+        JS_ThrowSyntaxError(ctx, "%s", err.text);
+        cell->load_failed = true; /* says where by itself */
+    } else {
+        JS_Throw(ctx, error); /* standard input: most likely JavaScript with an error */
+    }
+    sq_buf_deinit(&stripped);
     return m;
 }
 
@@ -325,11 +427,67 @@ static void quote_line(JSContext *ctx, const char *name, const struct sq_buf *so
     JS_Throw(ctx, error);
 }
 
-static void remember_module(struct sq_js_bundle *bundle, const char *name)
+/* ENG-20 */
+static JSValue resolve_url(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
+                           int magic, JSValue *data)
+{
+    struct sq_error err = {0};
+    const char *base = JS_ToCString(ctx, data[0]);
+    const char *specifier = base ? JS_ToCString(ctx, argc > 0 ? argv[0] : JS_UNDEFINED) : NULL;
+    char *url = specifier ? sq_js_resolve_specifier(base, specifier, &err) : NULL;
+    JSValue result = url         ? JS_NewString(ctx, url)
+                     : specifier ? JS_ThrowTypeError(ctx, "%s", err.text)
+                                 : JS_EXCEPTION;
+
+    (void)this_val, (void)magic;
+    free(url);
+    JS_FreeCString(ctx, specifier);
+    JS_FreeCString(ctx, base);
+    return result;
+}
+
+static void add_meta(JSContext *ctx, JSModuleDef *m, const char *name)
+{
+    JSValue meta = JS_GetImportMeta(ctx, m), text = JS_NewString(ctx, name);
+
+    JS_SetPropertyStr(ctx, meta, "resolve", JS_NewCFunctionData(ctx, resolve_url, 1, 0, 1, &text));
+    JS_FreeValue(ctx, text);
+    JS_FreeValue(ctx, meta);
+}
+
+static struct sq_js_module *remember_module(struct sq_js_bundle *bundle, const char *name,
+                                            const struct sq_buf *source)
 {
     bundle->modules =
         sq_xrealloc(bundle->modules, (bundle->modules_count + 1) * sizeof *bundle->modules);
-    bundle->modules[bundle->modules_count++] = (struct sq_js_module){.name = sq_xstrdup(name)};
+    struct sq_js_module *m = &bundle->modules[bundle->modules_count++];
+    *m = (struct sq_js_module){.name = sq_xstrdup(name),
+                               .meta = strstr((const char *)source->data, "import.meta")};
+    return m;
+}
+
+static int read_module(struct sq_js_bundle *bundle, const char *name, struct sq_buf *out,
+                       struct sq_error *err)
+{
+    if (sq_text_starts(name, remote_scheme) && !bundle->sealed && !sq_js_find_source(bundle, name))
+        return sq_js_fetch_module(bundle, name, out, err);
+    return sq_js_read_source(bundle, name, out, err);
+}
+
+static JSModuleDef *load_source(struct sq_js_cell *cell, const char *name, struct sq_buf *source)
+{
+    JSContext *ctx = cell->ctx;
+    struct sq_js_bundle *bundle = cell->worker->bundle;
+
+    keep_source(bundle, name, source);
+    sq_buf_cstr(source);
+    bool meta = remember_module(bundle, name, source)->meta;
+    JSModuleDef *m = compile_source(cell, name, source);
+    if (m && meta && !sq_js_module_is_commonjs(m))
+        add_meta(ctx, m, name);
+    if (!m && is_own_syntax_error(cell))
+        quote_line(ctx, name, source);
+    return m;
 }
 
 static JSModuleDef *load_file(struct sq_js_cell *cell, const char *name)
@@ -347,35 +505,24 @@ static JSModuleDef *load_file(struct sq_js_cell *cell, const char *name)
             name);
         return NULL;
     }
-    if (sq_js_read_source(cell->worker->bundle, name, &source, &err) < 0) {
+    if (read_module(cell->worker->bundle, name, &source, &err) < 0)
         JS_ThrowReferenceError(ctx, "%s", err.text);
-    } else {
-        keep_source(cell->worker->bundle, name, &source);
-        sq_buf_cstr(&source);
-        remember_module(cell->worker->bundle, name);
-        m = compile_source(ctx, name, &source);
-        JSValue pending = m ? JS_UNDEFINED : JS_GetException(ctx);
-        bool syntax = false;
-        if (!m) {
-            JSValue type = JS_GetPropertyStr(ctx, pending, "name");
-            const char *text = JS_ToCString(ctx, type);
-            syntax = text && strcmp(text, "SyntaxError") == 0;
-            JS_FreeCString(ctx, text);
-            JS_FreeValue(ctx, type);
-            JS_Throw(ctx, pending);
-        }
-        if (syntax)
-            quote_line(ctx, name, &source);
-    }
+    else
+        m = load_source(cell, name, &source);
+    if (!m)
+        cell->load_failed = true;
     sq_buf_deinit(&source);
     return m;
 }
 
 static JSModuleDef *load(JSContext *ctx, const char *name, void *opaque)
 {
-    if (sq_text_starts(name, scheme) || sq_text_starts(name, remote_scheme))
+    size_t len;
+
+    if (sq_text_starts(name, scheme) || sq_text_starts(name, remote_scheme) ||
+        sq_js_kit_source(name, &len))
         return load_file(opaque, name);
-    return load_builtin(ctx, name);
+    return sq_js_load_builtin(ctx, name);
 }
 
 int sq_js_install_loader(struct sq_js_cell *cell)
@@ -402,28 +549,21 @@ static int fail(struct sq_js_cell *cell, struct sq_error *err)
     return SQ_ESCRIPT;
 }
 
-int sq_js_compile(struct sq_js_cell *cell, const char *path, struct sq_error *err)
+/* Bytecode for the other realms, of what has none yet. */
+static int write_templates(struct sq_js_cell *cell)
 {
     struct sq_js_bundle *bundle = cell->worker->bundle;
     JSContext *ctx = cell->ctx;
-    char *name = strstr(path, "://") ? sq_xstrdup(path) : sq_js_file_url(path);
-    JSModuleDef *m = load_file(cell, name);
-    free(name);
-    if (!m)
-        return fail(cell, err);
-    cell->main_template = JS_DupValue(ctx, JS_MKPTR(JS_TAG_MODULE, m));
-    if (JS_ResolveModule(ctx, cell->main_template) < 0 ||
-        sq_js_module_tolerate_missing(ctx, cell->main_template, warn_missing, cell) < 0)
-        return fail(cell, err);
+
     for (size_t i = 0; i < bundle->modules_count; i++) {
         struct sq_js_module *out = &bundle->modules[i];
-        JSModuleDef *module = sq_js_find_module(ctx, out->name);
+        JSModuleDef *module = out->bytecode ? NULL : sq_js_find_module(ctx, out->name);
         if (!module)
             continue;
-        uint8_t *bytes = JS_WriteObject(ctx, &out->bytecode_len, JS_MKPTR(JS_TAG_MODULE, module),
-                                        JS_WRITE_OBJ_BYTECODE);
+        out->commonjs = sq_js_module_is_commonjs(module);
+        uint8_t *bytes = sq_js_template_write(ctx, module, &out->bytecode_len);
         if (!bytes)
-            return fail(cell, err);
+            return -1;
         out->bytecode = sq_xmalloc(out->bytecode_len);
         memcpy(out->bytecode, bytes, out->bytecode_len);
         js_free(ctx, bytes);
@@ -431,23 +571,114 @@ int sq_js_compile(struct sq_js_cell *cell, const char *path, struct sq_error *er
     return 0;
 }
 
+/* Resolves what was compiled. 0, or -1 with an exception pending. */
+static int resolve(struct sq_js_cell *cell, JSModuleDef *m)
+{
+    JSValue root = JS_MKPTR(JS_TAG_MODULE, m);
+
+    if (JS_ResolveModule(cell->ctx, root) < 0 ||
+        sq_js_module_tolerate_missing(cell->ctx, root, warn_missing, cell) < 0)
+        return -1;
+    return 0;
+}
+
+static JSModuleDef *load_root(struct sq_js_cell *cell, const char *name)
+{
+    cell->loading++;
+    cell->load_failed = false;
+    JSModuleDef *m = load_file(cell, name);
+    if (m && (resolve(cell, m) < 0 || write_templates(cell) < 0))
+        m = NULL;
+    cell->load_failed = false;
+    cell->loading--;
+    return m;
+}
+
+int sq_js_compile(struct sq_js_cell *cell, const char *path, struct sq_error *err)
+{
+    char *name = strstr(path, "://") ? sq_xstrdup(path) : sq_js_file_url(path);
+    JSModuleDef *m = load_root(cell, name);
+
+    free(name);
+    if (!m)
+        return fail(cell, err);
+    cell->main_template = JS_DupValue(cell->ctx, JS_MKPTR(JS_TAG_MODULE, m));
+    return 0;
+}
+
+/* ---- modules that are required while the init code runs ---- */
+
+struct late {
+    struct sq_js_cell *cell;
+    const char *name;
+    JSModuleDef *m;
+};
+
+static void *load_on_big_stack(void *arg)
+{
+    struct late *late = arg;
+
+    sq_js_native_stack(late->cell->ctx, SQ_JS_COMPILE_STACK_BYTES);
+    late->m = load_root(late->cell, late->name);
+    return NULL;
+}
+
+JSModuleDef *sq_js_load_late(struct sq_js_instance *self, const char *name)
+{
+    /* Sanitizers and the stripper's own frames need more than the engine counts. */
+    enum { STACK_BYTES = 4 * SQ_JS_COMPILE_STACK_BYTES };
+    struct late late = {self->cell, name, NULL};
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    if (!self->cell->worker->bundle->load_pass)
+        return load_file(self->cell, name); /* which says why not */
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    int rc = pthread_create(&thread, &attr, load_on_big_stack, &late);
+    if (rc == 0)
+        pthread_join(thread, NULL);
+    pthread_attr_destroy(&attr);
+    sq_js_restore_stack(self->cell->ctx, &self->engine);
+    if (rc != 0)
+        JS_ThrowInternalError(self->cell->ctx, "no thread to load '%s': %s", name, strerror(rc));
+    return late.m;
+}
+
+static JSModuleDef *read_template(JSContext *ctx, const struct sq_js_module *in)
+{
+    JSValue value = JS_ReadObject(ctx, in->bytecode, in->bytecode_len, JS_READ_OBJ_BYTECODE);
+
+    if (JS_IsException(value))
+        return NULL;
+    if (in->commonjs)
+        return sq_js_commonjs_template(ctx, in->name, value);
+    JSModuleDef *m = JS_VALUE_GET_PTR(value);
+    if (in->meta)
+        add_meta(ctx, m, in->name);
+    JS_FreeValue(ctx, value);
+    return m;
+}
+
 int sq_js_load_templates(struct sq_js_cell *cell, struct sq_error *err)
 {
     const struct sq_js_bundle *bundle = cell->worker->bundle;
     JSContext *ctx = cell->ctx;
+    int rc = 0;
 
     for (size_t i = 0; i < bundle->modules_count; i++) {
-        const struct sq_js_module *in = &bundle->modules[i];
-        JSValue module = JS_ReadObject(ctx, in->bytecode, in->bytecode_len, JS_READ_OBJ_BYTECODE);
-        if (JS_IsException(module))
+        if (!bundle->modules[i].bytecode)
+            continue;
+        JSModuleDef *m = read_template(ctx, &bundle->modules[i]);
+        if (!m)
             return fail(cell, err);
         if (i == 0)
-            cell->main_template = module;
-        else
-            JS_FreeValue(ctx, module);
+            cell->main_template = JS_DupValue(ctx, JS_MKPTR(JS_TAG_MODULE, m));
     }
-    if (JS_ResolveModule(ctx, cell->main_template) < 0 ||
-        sq_js_module_tolerate_missing(ctx, cell->main_template, warn_missing, cell) < 0)
-        return fail(cell, err);
-    return 0;
+    cell->loading++;
+    for (size_t i = 0; i < bundle->modules_count && rc == 0; i++)
+        if (bundle->modules[i].bytecode)
+            rc = resolve(cell, sq_js_find_module(ctx, bundle->modules[i].name));
+    cell->loading--;
+    return rc < 0 ? fail(cell, err) : 0;
 }

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "js/instance.h"
+#include "js/kits.h"
 
 static const struct sq_js_builtin *const builtins[] = {
     &sq_k6,
@@ -11,11 +12,15 @@ static const struct sq_js_builtin *const builtins[] = {
     &sq_k6_data,
     &sq_k6_encoding,
     &sq_k6_execution,
+    &sq_k6_html,
     &sq_k6_http,
     &sq_k6_metrics,
+    &sq_k6_secrets,
     &sq_k6_timers,
     &sq_k6_ws,
     &sq_k6_websockets,
+    &sq_k6_experimental_csv,
+    &sq_k6_experimental_fs,
     &sq_k6_experimental_websockets,
 };
 
@@ -24,8 +29,6 @@ static const struct {
 } excuses[] = {
     {"k6/browser", "browser tests are out of squall's scope; run them with k6"},
     {"k6/net/grpc", "gRPC is out of squall's scope; run such a test with k6"},
-    {"k6/html", "this version of squall does not have it yet"},
-    {"k6/secrets", "this version of squall does not have it yet"},
 };
 
 static const struct {
@@ -66,11 +69,14 @@ const char *sq_js_builtin_excuse(const char *name)
 
 const char *sq_js_nearest_builtin(const char *name)
 {
-    const char *names[SQ_COUNT(builtins)];
+    const char *names[SQ_COUNT(builtins) + 16];
+    size_t count = 0;
 
-    for (size_t i = 0; i < SQ_COUNT(builtins); i++)
-        names[i] = builtins[i]->name;
-    return sq_text_nearest(name, names, SQ_COUNT(names));
+    for (; count < SQ_COUNT(builtins); count++)
+        names[count] = builtins[count]->name;
+    for (size_t i = 0; count < SQ_COUNT(names) && sq_js_kit_name(i); i++)
+        names[count++] = sq_js_kit_name(i);
+    return sq_text_nearest(name, names, count);
 }
 
 int sq_js_export_functions(JSContext *ctx, JSModuleDef *m, const JSCFunctionListEntry *list,
@@ -95,4 +101,8 @@ void sq_js_register_classes(JSContext *ctx)
     sq_k6_crypto_classes(ctx);
     sq_k6_data_classes(ctx);
     sq_k6_execution_classes(ctx);
+    sq_web_crypto_classes(ctx);
+    sq_k6_html_classes(ctx);
+    sq_k6_fs_classes(ctx);
+    sq_k6_csv_classes(ctx);
 }

@@ -8,9 +8,6 @@
 #include "base/log.h"
 #include "js/modules/modules.h"
 
-/* Compiling runs on the main thread's own stack: deep sources get more than a fiber's 64 KiB. */
-enum { COMPILE_STACK_BYTES = 4 * 1024 * 1024 };
-
 void sq_js_init_process(void)
 {
     sq_k6_ws_class_ids();
@@ -20,7 +17,12 @@ void sq_js_init_process(void)
     sq_k6_crypto_class_ids();
     sq_k6_data_class_ids();
     sq_k6_execution_class_ids();
+    sq_web_crypto_class_ids();
+    sq_k6_html_class_ids();
+    sq_k6_fs_class_ids();
+    sq_k6_csv_class_ids();
     sq_js_text_coding_class_ids();
+    sq_js_clone_class_ids();
 }
 
 struct sq_js_bundle *sq_js_bundle_new(struct sq_config *config)
@@ -30,9 +32,12 @@ struct sq_js_bundle *sq_js_bundle_new(struct sq_config *config)
     bundle->config = config;
     pthread_mutex_init(&bundle->shared_arrays_lock, NULL);
     bundle->load_pass = true;
+    bundle->origin_ns = sq_now_ns();
+    bundle->origin_wall_ns = sq_wall_ns();
     pthread_mutex_init(&bundle->told_lock, NULL);
     bundle->cell_vus_max = 256;
     bundle->user_agent = "squall/" SQUALL_VERSION;
+    bundle->import_cache = getenv("SQUALL_IMPORT_CACHE");
     return bundle;
 }
 
@@ -59,7 +64,9 @@ void sq_js_bundle_free(struct sq_js_bundle *bundle)
     for (size_t i = 0; i < bundle->exports.count; i++)
         free(bundle->exports.items[i]);
     free(bundle->exports.items);
+    sq_js_stripper_free(bundle->stripper);
     sq_js_shared_free(bundle->shared_arrays);
+    sq_js_secrets_free(bundle->secrets);
     pthread_mutex_destroy(&bundle->shared_arrays_lock);
     free(bundle->options_json);
     free(bundle->test_options_json);
@@ -123,7 +130,9 @@ int sq_js_load(struct sq_run *run, const char *path, char **options_json, struct
     struct job job = {0};
 
     *options_json = NULL;
-    sq_js_native_stack(cell->ctx, COMPILE_STACK_BYTES);
+    if (sq_js_secrets_open(w->bundle, err) < 0)
+        return err->code;
+    sq_js_native_stack(cell->ctx, SQ_JS_COMPILE_STACK_BYTES);
     int rc = sq_js_compile(cell, path, err);
     sq_js_native_stack(cell->ctx, 0);
     if (rc < 0)
@@ -137,11 +146,13 @@ int sq_js_load(struct sq_run *run, const char *path, char **options_json, struct
     current_job = NULL;
     *options_json = job.result_json;
     w->bundle->load_pass = false;
+    sq_js_stripper_free(w->bundle->stripper);
+    w->bundle->stripper = NULL;
     if (rc == 0)
         rc = job.rc;
     if (rc < 0)
         return sq_error_set(err, rc, "%s", run->exit_reason ? run->exit_reason : job.err.text);
-    if (sq_js_builtins_fingerprint(cell->ctx) != before) {
+    if (sq_js_builtins_fingerprint(cell->ctx) - cell->fingerprint_ours != before) {
         sq_log(SQ_LOG_DEBUG, "js",
                "the init code changes builtins: every VU gets a realm of its own");
         w->bundle->cell_vus_max = 1;

@@ -99,7 +99,8 @@ void sq_run_deinit(struct sq_run *run);
 /* Once metrics, sub-metrics, tags and hooks are known: makes totals and the main thread's shards.
  */
 void sq_run_prepare(struct sq_run *run);
-/* Blocks SIGINT, SIGTERM and SIGHUP and listens for them on the loop. Before any thread exists. */
+/* Blocks SIGINT, SIGTERM and, unless it is ignored, SIGHUP, and listens for them on the loop.
+ * Before any thread exists. */
 int sq_run_catch_signals(struct sq_run *run, struct sq_error *err);
 
 /* Runs `job` as the only one of a new VU with id 0 on the main thread until it ends or the deadline

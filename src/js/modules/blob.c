@@ -383,10 +383,36 @@ static JSValue read(JSContext *ctx, JSValueConst this_val, int argc, JSValueCons
     return promise;
 }
 
+/* A stream of copies in pieces; the blob stays whole. */
+static JSValue stream(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    enum { PIECE_BYTES = 64 * 1024 };
+    const struct blob *b = this_blob(ctx, this_val);
+
+    (void)argc, (void)argv;
+    if (!b)
+        return JS_EXCEPTION;
+    JSValue pieces = JS_NewArray(ctx);
+    uint32_t count = 0;
+    for (size_t at = 0; at < b->len && !JS_IsException(pieces); at += PIECE_BYTES) {
+        struct blob part = {
+            .store = b->store, .at = b->at + at, .len = SQ_MIN(b->len - at, (size_t)PIECE_BYTES)};
+        JSValue piece = read_as(ctx, &part, BYTES);
+        if (JS_IsException(piece) || JS_SetPropertyUint32(ctx, pieces, count++, piece) < 0) {
+            JS_FreeValue(ctx, pieces);
+            pieces = JS_EXCEPTION;
+        }
+    }
+    JSValue result = JS_IsException(pieces) ? JS_EXCEPTION : sq_dom_stream_of(ctx, pieces);
+    JS_FreeValue(ctx, pieces);
+    return result;
+}
+
 static const JSCFunctionListEntry members[] = {
     JS_CGETSET_DEF("size", get_size, NULL),
     JS_CGETSET_DEF("type", get_type, NULL),
     JS_CFUNC_DEF("slice", 0, slice),
+    JS_CFUNC_DEF("stream", 0, stream),
     JS_CFUNC_MAGIC_DEF("text", 0, read, TEXT),
     JS_CFUNC_MAGIC_DEF("arrayBuffer", 0, read, ARRAY_BUFFER),
     JS_CFUNC_MAGIC_DEF("bytes", 0, read, BYTES),

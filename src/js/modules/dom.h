@@ -87,6 +87,7 @@ enum dom_event_type { /* indexes of cell->event_atoms */
                       DOM_PING,
                       DOM_PONG,
                       DOM_ABORT,
+                      DOM_DRAIN, /* output fell below SQ_WS_HIGH_WATER */
                       DOM_EVENT_TYPES
 };
 
@@ -137,6 +138,19 @@ JSValue sq_dom_blob_class(JSContext *ctx);
 
 /* ---- websocket_class.c ---- */
 JSValue sq_dom_websocket_class(JSContext *ctx);
+/* hold(socket, whether) for WebSocketStream: while true nothing is read from the socket. */
+JSValue sq_dom_websocket_hold(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
+/* isFull(socket): the peer does not keep up; `drain` fires when it does again. */
+JSValue sq_dom_websocket_full(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
+
+/* ---- url_class.c ---- */
+/* Adds URL and URLSearchParams to the object. 0 or -1. */
+int sq_dom_url_classes(JSContext *ctx, JSValueConst all);
+
+/* ---- streams_js.c ---- */
+extern const char sq_dom_streams_js[];
+/* A ReadableStream of the items of an array (k6_websockets.c). */
+JSValue sq_dom_stream_of(JSContext *ctx, JSValueConst items);
 
 /* Process-wide ids and a runtime's class definitions, called through k6_websockets.c. */
 void sq_dom_event_target_class_ids(void);

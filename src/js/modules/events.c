@@ -13,7 +13,7 @@ static JSClassID classes[4]; /* by dom_event_kind; one layout */
 
 static const char *const type_names[DOM_EVENT_TYPES] = {
     [DOM_OPEN] = "open", [DOM_MESSAGE] = "message", [DOM_ERROR] = "error", [DOM_CLOSE] = "close",
-    [DOM_PING] = "ping", [DOM_PONG] = "pong",       [DOM_ABORT] = "abort",
+    [DOM_PING] = "ping", [DOM_PONG] = "pong",       [DOM_ABORT] = "abort", [DOM_DRAIN] = "drain",
 };
 
 JSAtom sq_dom_atom(const struct sq_js_instance *self, enum dom_event_type type)

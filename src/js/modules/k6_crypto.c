@@ -468,6 +468,7 @@ void sq_k6_crypto_global(JSContext *ctx, JSValueConst global)
     JSValue crypto = JS_NewObject(ctx);
 
     JS_SetPropertyFunctionList(ctx, crypto, global_functions, SQ_COUNT(global_functions));
+    sq_web_crypto_subtle(ctx, crypto);
     JS_DefinePropertyValueStr(ctx, global, "crypto", crypto,
                               JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
 }

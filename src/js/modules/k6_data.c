@@ -370,6 +370,27 @@ static JSValue new_proxy(JSContext *ctx, const struct sq_js_shared_array *array)
     return proxy;
 }
 
+JSValue sq_js_shared_array(JSContext *ctx, const char *name)
+{
+    const struct sq_js_shared_array *array =
+        find_shared(sq_js_self(ctx)->cell->worker->bundle, name);
+
+    return array ? new_proxy(ctx, array) : JS_UNDEFINED;
+}
+
+JSValue sq_js_shared_array_new(JSContext *ctx, const char *name, struct sq_js_shared_text *text)
+{
+    struct sq_js_shared_array *array = sq_xcalloc(1, sizeof *array);
+
+    array->name = sq_xstrdup(name);
+    array->starts = sq_xrealloc(text->starts, (text->count + 1) * sizeof *array->starts);
+    array->starts[text->count] = text->json.len;
+    array->count = text->count;
+    array->text = sq_xrealloc(text->json.data, text->json.len + 1);
+    *text = (struct sq_js_shared_text){0};
+    return new_proxy(ctx, add_shared(sq_js_self(ctx)->cell->worker->bundle, array));
+}
+
 static JSValue construct(JSContext *ctx, JSValueConst new_target, int argc, JSValueConst *argv)
 {
     struct sq_js_instance *self = sq_js_self(ctx);

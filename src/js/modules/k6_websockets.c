@@ -105,9 +105,57 @@ void sq_k6_websockets_classes(JSContext *ctx)
 
 /* ---- the module ---- */
 
-static const char *const exports[] = {
-    "WebSocket",  "Blob",         "Event",           "EventTarget", "MessageEvent", "CloseEvent",
-    "ErrorEvent", "DOMException", "AbortController", "AbortSignal", "default",      NULL};
+static const char *const exports[] = {"WebSocket",
+                                      "Blob",
+                                      "Event",
+                                      "EventTarget",
+                                      "MessageEvent",
+                                      "CloseEvent",
+                                      "ErrorEvent",
+                                      "DOMException",
+                                      "AbortController",
+                                      "AbortSignal",
+                                      "WebSocketStream",
+                                      "WebSocketError",
+                                      "ReadableStream",
+                                      "WritableStream",
+                                      "URL",
+                                      "URLSearchParams",
+                                      "default",
+                                      NULL};
+
+/* The part that is written in JavaScript: adds its classes to `all`. */
+static int add_streams(JSContext *ctx, JSValueConst all)
+{
+    static const char *const names[] = {"ReadableStream", "WritableStream", "WebSocketStream",
+                                        "WebSocketError", "ofBytes"};
+    JSValue make = JS_Eval(ctx, sq_dom_streams_js, strlen(sq_dom_streams_js), "squall:streams",
+                           JS_EVAL_TYPE_GLOBAL);
+    JSValue hold = JS_NewCFunction(ctx, sq_dom_websocket_hold, "hold", 2);
+    JSValue full = JS_NewCFunction(ctx, sq_dom_websocket_full, "isFull", 1);
+    JSValueConst args[] = {all, hold, full};
+    JSValue made = JS_IsException(make) ? JS_EXCEPTION : JS_Call(ctx, make, JS_UNDEFINED, 3, args);
+    int rc = JS_IsException(made) ? -1 : 0;
+
+    for (size_t i = 0; i < SQ_COUNT(names) && rc >= 0; i++)
+        rc = JS_SetPropertyStr(ctx, all, names[i], JS_GetPropertyStr(ctx, made, names[i]));
+    JS_FreeValue(ctx, made);
+    JS_FreeValue(ctx, full);
+    JS_FreeValue(ctx, hold);
+    JS_FreeValue(ctx, make);
+    return rc < 0 ? -1 : 0;
+}
+
+JSValue sq_dom_stream_of(JSContext *ctx, JSValueConst items)
+{
+    JSValue all = JS_GetClassProto(ctx, exports_class);
+    JSValue make = JS_GetPropertyStr(ctx, all, "ofBytes");
+    JSValue stream = JS_Call(ctx, make, JS_UNDEFINED, 1, &items);
+
+    JS_FreeValue(ctx, make);
+    JS_FreeValue(ctx, all);
+    return stream;
+}
 
 /* Both module names export the same objects: a class slot keeps them for the realm. */
 static JSValue make_all(JSContext *ctx)
@@ -125,17 +173,37 @@ static JSValue make_all(JSContext *ctx)
     JS_SetPropertyStr(ctx, all, "AbortController", sq_dom_abort_controller_class(ctx));
     JS_SetPropertyStr(ctx, all, "Blob", sq_dom_blob_class(ctx));
     JS_SetPropertyStr(ctx, all, "WebSocket", sq_dom_websocket_class(ctx));
+    if (add_streams(ctx, all) < 0 || sq_dom_url_classes(ctx, all) < 0) {
+        JS_FreeValue(ctx, all);
+        return JS_EXCEPTION;
+    }
     JS_SetClassProto(ctx, exports_class, JS_DupValue(ctx, all));
+    return all;
+}
+
+/* All of the realm's VUs share the classes; that they were made is no change by the script. */
+static JSValue make_once(JSContext *ctx)
+{
+    struct sq_js_cell *cell = JS_GetContextOpaque(ctx);
+    JSValue all = JS_GetClassProto(ctx, exports_class);
+
+    if (JS_IsObject(all))
+        return all;
+    bool watched = cell->worker->bundle->load_pass;
+    uint64_t before = watched ? sq_js_builtins_fingerprint(ctx) : 0;
+    all = make_all(ctx);
+    if (watched)
+        cell->fingerprint_ours += sq_js_builtins_fingerprint(ctx) - before;
     return all;
 }
 
 static int init(JSContext *ctx, JSModuleDef *m)
 {
-    JSValue all = JS_GetClassProto(ctx, exports_class);
-    JSValue object = JS_NewObject(ctx);
+    JSValue all = make_once(ctx);
 
-    if (!JS_IsObject(all))
-        all = make_all(ctx);
+    if (JS_IsException(all))
+        return -1;
+    JSValue object = JS_NewObject(ctx);
     for (int i = 0; exports[i + 1]; i++) {
         JSValue value = JS_GetPropertyStr(ctx, all, exports[i]);
         JS_SetPropertyStr(ctx, object, exports[i], JS_DupValue(ctx, value));

@@ -8,11 +8,15 @@ extern const struct sq_js_builtin sq_k6_crypto;
 extern const struct sq_js_builtin sq_k6_data;
 extern const struct sq_js_builtin sq_k6_encoding;
 extern const struct sq_js_builtin sq_k6_execution;
+extern const struct sq_js_builtin sq_k6_html;
 extern const struct sq_js_builtin sq_k6_http;
 extern const struct sq_js_builtin sq_k6_metrics;
+extern const struct sq_js_builtin sq_k6_secrets;
 extern const struct sq_js_builtin sq_k6_timers;
 extern const struct sq_js_builtin sq_k6_ws;
 extern const struct sq_js_builtin sq_k6_websockets;
+extern const struct sq_js_builtin sq_k6_experimental_csv;
+extern const struct sq_js_builtin sq_k6_experimental_fs;
 extern const struct sq_js_builtin sq_k6_experimental_websockets;
 
 /* Class ids are process-wide: taken once, by the main thread, before any worker starts. */
@@ -23,6 +27,14 @@ void sq_k6_metrics_class_ids(void);
 void sq_k6_crypto_class_ids(void);
 void sq_k6_data_class_ids(void);
 void sq_k6_execution_class_ids(void);
+void sq_web_crypto_class_ids(void);
+void sq_k6_html_class_ids(void);
+void sq_k6_fs_class_ids(void);
+void sq_k6_csv_class_ids(void);
+void sq_web_crypto_classes(JSContext *ctx);
+void sq_k6_html_classes(JSContext *ctx);
+void sq_k6_fs_classes(JSContext *ctx);
+void sq_k6_csv_classes(JSContext *ctx);
 void sq_k6_ws_classes(JSContext *ctx);
 void sq_k6_websockets_classes(JSContext *ctx);
 void sq_k6_http_classes(JSContext *ctx);
@@ -32,6 +44,8 @@ void sq_k6_data_classes(JSContext *ctx);
 void sq_k6_execution_classes(JSContext *ctx);
 /* The global `crypto` (k6_crypto.c). */
 void sq_k6_crypto_global(JSContext *ctx, JSValueConst global);
+/* Its member `subtle` (web_crypto.c). */
+void sq_web_crypto_subtle(JSContext *ctx, JSValueConst crypto);
 
 /* Bytes of a "binary-ish" argument (MOD-4): a string's UTF-8, an ArrayBuffer, or a typed array over
  * bytes. They are borrowed until sq_js_input_deinit, and until the script runs. -1: an exception is
@@ -44,6 +58,23 @@ struct sq_js_input {
 int sq_js_input_init(JSContext *ctx, JSValueConst value, struct sq_js_input *in);
 void sq_js_input_deinit(JSContext *ctx, struct sq_js_input *in);
 
+/* The Selection of a document's root; with a selector that is not undefined, what it finds there.
+ * (k6_html.c) */
+JSValue sq_k6_html_parse(JSContext *ctx, const char *text, size_t len, JSValueConst selector);
+
+/* What an open File of k6/experimental/fs holds, borrowed until the test's end. False for other
+ * values. (k6_experimental_fs.c) */
+bool sq_k6_fs_file(JSValueConst value, const char **path, struct sq_slice *bytes);
+
+/* A promise that a task settles soon: with the value (taken over), or with the pending exception for
+ * JS_EXCEPTION. On the VU's fiber. (settled.c) */
+JSValue sq_js_settled(JSContext *ctx, JSValue value);
+
+/* Reads what --secret-source names, once; by the main thread before the script is loaded.
+ * (k6_secrets.c) */
+int sq_js_secrets_open(struct sq_js_bundle *bundle, struct sq_error *err);
+void sq_js_secrets_free(struct sq_js_secrets *secrets);
+
 enum sq_base64 { SQ_BASE64_URL = 1, SQ_BASE64_RAW = 2 }; /* bits; raw: without padding */
 /* A string. */
 JSValue sq_k6_base64(JSContext *ctx, const uint8_t *data, size_t len, unsigned variant);
@@ -51,6 +82,16 @@ JSValue sq_k6_base64(JSContext *ctx, const uint8_t *data, size_t len, unsigned v
 /* Freezes a value that JSON.parse just made and all in it. Consumes and returns it, or
  * JS_EXCEPTION. (k6_data.c) */
 JSValue sq_js_deep_freeze(JSContext *ctx, JSValue value);
+/* The SharedArray of that name, undefined when nobody made it. */
+JSValue sq_js_shared_array(JSContext *ctx, const char *name);
+/* JSON texts of all elements, each with its NUL, one behind the other. */
+struct sq_js_shared_text {
+    struct sq_buf json;
+    size_t *starts; /* of each element; owned */
+    uint32_t count;
+};
+/* A SharedArray that native code filled; consumes the text. */
+JSValue sq_js_shared_array_new(JSContext *ctx, const char *name, struct sq_js_shared_text *text);
 /* Frees a list of shared arrays, when no realm is left. */
 void sq_js_shared_free(struct sq_js_shared_array *array);
 

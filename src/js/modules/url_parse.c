@@ -90,6 +90,11 @@ static char *encode_all(struct sq_slice s, const char *set)
     return sq_buf_steal(&out);
 }
 
+char *sq_dom_url_userinfo(struct sq_slice text)
+{
+    return encode_all(text, USERINFO_SET);
+}
+
 static bool starts_with_hex_escape(struct sq_slice s, size_t i)
 {
     return i + 2 < s.len && s.data[i] == '%' && hex_value(s.data[i + 1]) >= 0 &&
@@ -161,8 +166,8 @@ static bool ends_in_number(struct sq_slice host)
 
 static char *parse_ipv4(struct sq_slice host)
 {
-    struct sq_slice parts[4];
-    size_t count = split_dots(host, parts, SQ_COUNT(parts) + 0);
+    struct sq_slice parts[5]; /* with an empty one behind a last dot */
+    size_t count = split_dots(host, parts, SQ_COUNT(parts));
     double numbers[4], address;
 
     if (count > 4)

@@ -23,6 +23,8 @@ void sq_dom_url_deinit(struct dom_url *url);
 bool sq_dom_url_is_special(const char *scheme);
 /* -1: the scheme has none. */
 int sq_dom_url_default_port(const char *scheme);
+/* Percent-encoded for a username or password. Owned: free. */
+char *sq_dom_url_userinfo(struct sq_slice text);
 /* Appends the serialisation. */
 void sq_dom_url_write(const struct dom_url *url, bool with_fragment, struct sq_buf *out);
 /* "ws://host:port", "null" for schemes without origins. */

@@ -63,6 +63,7 @@ struct websocket {
     bool array_buffer; /* binaryType */
     bool opened;       /* the handshake succeeded */
     bool ending;       /* END is queued, or was */
+    bool held;         /* its WebSocketStream has enough */
     bool paused, warned_pong, standard;
 };
 static_assert(sizeof(struct websocket) <= 288, "paid once per socket");

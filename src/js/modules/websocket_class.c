@@ -396,6 +396,30 @@ static JSValue socket_close(JSContext *ctx, JSValueConst this_val, int argc, JSV
     return result;
 }
 
+JSValue sq_dom_websocket_hold(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    struct websocket *ws = argc > 1 ? websocket_of(argv[0]) : NULL;
+
+    (void)this_val;
+    if (!ws)
+        return JS_UNDEFINED;
+    ws->held = JS_ToBool(ctx, argv[1]);
+    if (ws->conn && ws->held)
+        sq_ws_conn_pause(ws->conn);
+    else if (ws->conn && !ws->paused)
+        sq_ws_conn_resume(ws->conn);
+    return JS_UNDEFINED;
+}
+
+JSValue sq_dom_websocket_full(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    const struct websocket *ws = argc > 0 ? websocket_of(argv[0]) : NULL;
+
+    (void)this_val;
+    return JS_NewBool(ctx, ws && ws->conn && !ws->ending &&
+                               sq_ws_conn_buffered(ws->conn) > SQ_WS_HIGH_WATER);
+}
+
 /* ---- the class ---- */
 
 static const char *const json_fields[] = {"url",        "readyState", "bufferedAmount",

@@ -11,7 +11,7 @@
 #include "js/modules/websocket.h"
 #include "proto/ws/close.h"
 
-enum task_kind { OPEN, MESSAGE, BINARY, PING, PONG, END };
+enum task_kind { OPEN, MESSAGE, BINARY, PING, PONG, DRAIN, END };
 
 enum { CODE_GENERIC = 1000 }; /* MET-38 */
 
@@ -47,7 +47,7 @@ static void may_read(struct sq_js_instance *self)
             continue;
         sq_list_remove(node);
         ws->paused = false;
-        if (ws->conn)
+        if (ws->conn && !ws->held)
             sq_ws_conn_resume(ws->conn);
     }
 }
@@ -395,7 +395,7 @@ static int run_message(struct websocket *ws, struct task *t)
 static int run_control(struct websocket *ws, struct task *t)
 {
     JSContext *ctx = ws->self->cell->ctx;
-    enum dom_event_type type = t->kind == PING ? DOM_PING : DOM_PONG;
+    enum dom_event_type type = t->kind == PING ? DOM_PING : t->kind == PONG ? DOM_PONG : DOM_DRAIN;
     bool wanted = ws->state == WEBSOCKET_OPEN || ws->state == WEBSOCKET_CLOSING;
     JSValue event = JS_UNDEFINED;
 
@@ -463,6 +463,7 @@ static int run(struct sq_js_instance *self, struct sq_js_task *task)
         return run_message(t->ws, t);
     case PING:
     case PONG:
+    case DRAIN:
         return run_control(t->ws, t);
     default:
         return run_end(t->ws, t);
@@ -650,11 +651,21 @@ static void on_end(void *user, const struct sq_ws_end *end)
     }
 }
 
+static void on_drained(void *user)
+{
+    struct websocket *ws = user;
+
+    if (listens(ws, DOM_DRAIN))
+        post(&(struct task){
+            .ws = ws, .kind = DRAIN, .wall_ns = sq_loop_wall(ws->self->vu->worker->loop)});
+}
+
 const struct sq_ws_handler websocket_handler = {
     .handshake = on_handshake,
     .message = on_message,
     .ping = on_ping,
     .pong = on_pong,
     .end = on_end,
+    .drained = on_drained,
     .answer_close = true,
 };

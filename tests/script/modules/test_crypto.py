@@ -136,7 +136,7 @@ export default function () {
     equal([e['name'] for e in run.values('bad')], ['TypeMismatchError'] * 6)
     equal(run.ev('quota')[0][1], 65536)
     equal(run.ev('quota')[0][2]['name'], 'QuotaExceededError')
-    equal(run.one('subtle'), 'undefined')
+    equal(run.one('subtle'), 'object')
 
 
 def test_digest_names_match_openssl(t):

@@ -137,7 +137,7 @@ def test_W70_interrupted_in_a_listener(t):
 def test_W70_flood_while_stopping(t):
     def behave(conn):
         conn.accept()
-        chunk = encode(TEXT, 'x' * 200) * 200
+        chunk = encode(TEXT, 'x' * 500000)  # few samples, many bytes
         while conn.send(chunk):
             pass
     server, r = interrupted(t, behave, '''
