@@ -5,6 +5,7 @@
 #   make test     all tests; the last line counts them
 #   make bench    CPU, memory and start-up as ratios to a raw client; BENCH=--quick is shorter
 #   make conformance  1,478 cases of RFC 6455 and 7692 through each API, byte by byte
+#   make wpt      assertions on k6/websockets from the steps of the living standards
 #   make soak     2,000 VUs for ten minutes: does memory stay where it was?
 #   make asan     all tests again under AddressSanitizer and UBSan
 #   make tsan     unit tests and runs of squall under ThreadSanitizer
@@ -25,7 +26,7 @@ C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null ||
 configure = cmake --preset $(1) $(CMAKE_FLAGS) --log-level=WARNING >build/$(1).log || { cat build/$(1).log; exit 1; }
 build = mkdir -p build && $(call configure,$(1)) && cmake --build --preset $(1) -j $(JOBS)
 
-.PHONY: all debug demo test conformance benches bench soak asan tsan fuzz format check man clean
+.PHONY: all debug demo test conformance wpt benches bench soak asan tsan fuzz format check man clean
 
 all:
 	@tools/setup build
@@ -45,6 +46,9 @@ test: all debug
 conformance: all
 	@tests/conformance/run --squall $(SQUALL) --api ws
 	@tests/conformance/run --squall $(SQUALL) --api websockets
+
+wpt: all
+	@tests/wpt/run --squall $(SQUALL)
 
 benches: all
 	@cmake --build --preset release -j $(JOBS) --target bench_server bench_floor bench_measure bench_micro

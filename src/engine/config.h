@@ -100,14 +100,14 @@ struct sq_config {
     struct sq_pair_list env; /* -e */
     bool include_system_env;
     char *execution_segment, *execution_segment_sequence;
-    char *isolation;                /* squall: "cell" or "vu" */
-    char *profile;                  /* squall: "default" or "standard" */
-    bool lenient;                   /* squall */
-    int64_t workers;                /* squall: threads; 0: one per core */
+    char *isolation;                      /* squall: "cell" or "vu" */
+    char *profile;                        /* squall: "default" or "standard" */
+    bool lenient;                         /* squall */
+    int64_t workers;                      /* squall: threads; 0: one per core */
     struct sq_string_list secret_sources; /* --secret-source values */
-    struct sq_string_list features; /* feature flags (ENG-62) */
-    bool machine_readable_summary;  /* --new-machine-readable-summary */
-    struct sq_stripe *stripe;       /* after sq_config_derive: our VU ids (ENG-143); NULL: all */
+    struct sq_string_list features;       /* feature flags (ENG-62) */
+    bool machine_readable_summary;        /* --new-machine-readable-summary */
+    struct sq_stripe *stripe; /* after sq_config_derive: our VU ids (ENG-143); NULL: all */
     int64_t metric_samples_buffer_size;
 
     /* Names of the script's exported functions, set by the caller before sq_config_derive so that

@@ -232,6 +232,8 @@ int sq_js_run_due_timers(struct sq_js_instance *self);
 int64_t sq_js_next_timer_ns(const struct sq_js_instance *self);
 void sq_js_drop_timers(struct sq_js_instance *self, bool warn);
 void sq_js_timers_free(struct sq_js_instance *self);
+/* The global setTimeout, whatever the script made of that name. */
+JSValue sq_js_set_timeout(JSContext *ctx, int argc, JSValueConst *argv);
 void sq_js_event_loop_globals(JSContext *ctx, JSValueConst global);
 /* Logs and forgets rejections that nobody handled. Returns how many. */
 size_t sq_js_report_rejections(struct sq_js_instance *self);

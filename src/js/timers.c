@@ -202,6 +202,11 @@ static JSValue set_timer(JSContext *ctx, JSValueConst this_val, int argc, JSValu
     return JS_NewUint32(ctx, t->id);
 }
 
+JSValue sq_js_set_timeout(JSContext *ctx, int argc, JSValueConst *argv)
+{
+    return set_timer(ctx, JS_UNDEFINED, argc, argv, 0);
+}
+
 static JSValue clear_timer(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
     struct sq_js_instance *self = sq_js_self(ctx);

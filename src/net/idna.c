@@ -4,6 +4,18 @@
 #include <idn2.h>
 #include <stdlib.h>
 
+#include "base/text.h"
+
+/* A label that claims to be Punycode has to be looked at, too (UTS 46, 4 step 4). */
+static bool has_a_label(struct sq_slice host)
+{
+    for (size_t i = 0; i + 4 <= host.len; i++)
+        if ((i == 0 || host.data[i - 1] == '.') &&
+            sq_ascii_eq_nocase(sq_slice(host.data + i, 4), sq_slice_str("xn--")))
+            return true;
+    return false;
+}
+
 char *sq_idna_to_ascii(struct sq_slice host)
 {
     bool ascii = true;
@@ -15,6 +27,7 @@ char *sq_idna_to_ascii(struct sq_slice host)
         if (host.data[i] >= 0x80)
             ascii = false;
     }
+    ascii = ascii && !has_a_label(host);
     char *name = sq_xstrndup((const char *)host.data, host.len);
     if (ascii)
         return name;

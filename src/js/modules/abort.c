@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AbortController and AbortSignal (DOM 3.1, 3.2). */
+#include <math.h>
 #include <stdlib.h>
 
 #include "js/modules/dom.h"
@@ -119,16 +120,29 @@ static JSValue default_reason(JSContext *ctx, int argc, JSValueConst *argv)
     return sq_dom_exception_new(ctx, "AbortError", "signal is aborted without reason");
 }
 
-/* Consumes nothing. -1: a listener threw. */
-static int abort_signal(JSContext *ctx, JSValueConst object, JSValueConst reason)
+/* DOM 3.2 "signal abort": all that depend on it have the reason before the first event fires. */
+static void mark_aborted(JSContext *ctx, JSValueConst object, JSValueConst reason)
+{
+    struct signal *s = JS_GetOpaque(object, signal_class);
+
+    s->aborted = true;
+    s->reason = JS_DupValue(ctx, reason);
+    for (size_t i = 0; i < s->dependents_count; i++) {
+        struct signal *d = JS_GetOpaque(s->dependents[i], signal_class);
+        if (d->aborted) { /* by another source */
+            JS_FreeValue(ctx, s->dependents[i]);
+            s->dependents[i] = JS_UNDEFINED;
+        } else {
+            mark_aborted(ctx, s->dependents[i], reason);
+        }
+    }
+}
+
+static int run_abort_steps(JSContext *ctx, JSValueConst object)
 {
     struct signal *s = JS_GetOpaque(object, signal_class);
     int rc = 0;
 
-    if (s->aborted)
-        return 0;
-    s->aborted = true;
-    s->reason = JS_DupValue(ctx, reason);
     for (size_t i = 0; i < s->guards_count; i++) {
         const struct guard *g = &s->guards[i];
         struct dom_target *t = sq_dom_target(g->target);
@@ -140,8 +154,20 @@ static int abort_signal(JSContext *ctx, JSValueConst object, JSValueConst reason
         rc = -1;
     JS_FreeValue(ctx, event);
     for (size_t i = 0; i < s->dependents_count && rc == 0; i++)
-        rc = abort_signal(ctx, s->dependents[i], reason);
+        if (!JS_IsUndefined(s->dependents[i]))
+            rc = run_abort_steps(ctx, s->dependents[i]);
     return rc;
+}
+
+/* Consumes nothing. -1: a listener threw. */
+static int abort_signal(JSContext *ctx, JSValueConst object, JSValueConst reason)
+{
+    const struct signal *s = JS_GetOpaque(object, signal_class);
+
+    if (s->aborted)
+        return 0;
+    mark_aborted(ctx, object, reason);
+    return run_abort_steps(ctx, object);
 }
 
 /* ---- AbortSignal ---- */
@@ -238,30 +264,74 @@ static int follow(JSContext *ctx, JSValueConst object, JSValueConst source)
 
 static JSValue signal_any(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
-    JSValue object = new_signal(ctx);
+    JSValue object, list;
     int64_t count = 0;
+    int rc = 0;
 
     (void)this_val, (void)argc;
-    JSValue length = JS_GetPropertyStr(ctx, argv[0], "length");
-    if (JS_IsException(object) || JS_IsException(length) || JS_ToInt64(ctx, &count, length) < 0) {
-        JS_FreeValue(ctx, object);
-        return JS_EXCEPTION;
-    }
+    if (!JS_IsObject(argv[0]) || !sq_dom_is_iterable(ctx, argv[0]))
+        return JS_ThrowTypeError(ctx, "AbortSignal.any takes a sequence of AbortSignals");
+    list = sq_dom_list(ctx, argv[0]);
+    if (JS_IsException(list))
+        return list;
+    object = new_signal(ctx);
+    JSValue length = JS_GetPropertyStr(ctx, list, "length");
+    if (JS_IsException(object) || JS_ToInt64(ctx, &count, length) < 0)
+        rc = -1;
     JS_FreeValue(ctx, length);
-    for (int64_t i = 0; i < count; i++) {
-        JSValue source = JS_GetPropertyUint32(ctx, argv[0], (uint32_t)i);
-        int rc = JS_IsException(source) ? -1 : follow(ctx, object, source);
+    for (int64_t i = 0; i < count && rc == 0; i++) {
+        JSValue source = JS_GetPropertyUint32(ctx, list, (uint32_t)i);
+        rc = JS_IsException(source) ? -1 : follow(ctx, object, source);
         JS_FreeValue(ctx, source);
-        if (rc < 0) {
-            JS_FreeValue(ctx, object);
-            return JS_EXCEPTION;
-        }
     }
+    JS_FreeValue(ctx, list);
+    if (rc == 0)
+        return object;
+    JS_FreeValue(ctx, object);
+    return JS_EXCEPTION;
+}
+
+static JSValue time_out(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
+                        int magic, JSValue *data)
+{
+    JSValue reason = sq_dom_exception_new(ctx, "TimeoutError", "signal timed out");
+    int rc = abort_signal(ctx, data[0], reason);
+
+    (void)this_val, (void)argc, (void)argv, (void)magic;
+    JS_FreeValue(ctx, reason);
+    return rc < 0 ? JS_EXCEPTION : JS_UNDEFINED;
+}
+
+static JSValue signal_timeout(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    double ms;
+
+    (void)this_val;
+    if (argc < 1)
+        return JS_ThrowTypeError(ctx, "AbortSignal.timeout takes milliseconds");
+    if (JS_ToFloat64(ctx, &ms, argv[0]) < 0)
+        return JS_EXCEPTION;
+    ms = trunc(ms);
+    if (!(ms >= 0 && ms <= 9007199254740991.0)) /* [EnforceRange] unsigned long long */
+        return JS_ThrowTypeError(ctx, "AbortSignal.timeout: the time is out of range");
+    JSValue object = new_signal(ctx);
+    if (JS_IsException(object))
+        return object;
+    JSValue delay = JS_NewFloat64(ctx, ms);
+    JSValue args[] = {JS_NewCFunctionData(ctx, time_out, 0, 0, 1, &object), delay};
+    JSValue id = sq_js_set_timeout(ctx, 2, args);
+    JS_FreeValue(ctx, args[0]);
+    if (JS_IsException(id)) {
+        JS_FreeValue(ctx, object);
+        return id;
+    }
+    JS_FreeValue(ctx, id);
     return object;
 }
 
 static const JSCFunctionListEntry signal_statics[] = {
     JS_CFUNC_DEF("abort", 0, signal_abort),
+    JS_CFUNC_DEF("timeout", 1, signal_timeout),
     JS_CFUNC_DEF("any", 1, signal_any),
 };
 
@@ -359,6 +429,8 @@ JSValue sq_dom_abort_signal_class(JSContext *ctx)
         (struct dom_method_list){signal_members, SQ_COUNT(signal_members)});
 
     JS_SetPropertyFunctionList(ctx, constructor, signal_statics, SQ_COUNT(signal_statics));
+    sq_dom_enumerable(ctx, constructor,
+                      (struct dom_method_list){signal_statics, SQ_COUNT(signal_statics)});
     return constructor;
 }
 

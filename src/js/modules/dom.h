@@ -17,6 +17,8 @@ struct dom_method_list {
  * constants on both. Returns the constructor. */
 JSValue sq_dom_define(JSContext *ctx, JSClassID id, const char *name, JSCFunction *construct,
                       int length, JSValueConst parent, struct dom_method_list methods);
+/* Makes the functions and accessors of the list enumerable on `object`, which has them. */
+void sq_dom_enumerable(JSContext *ctx, JSValueConst object, struct dom_method_list members);
 /* An object of the class for `new_target` (undefined: the class's own prototype). */
 JSValue sq_dom_object(JSContext *ctx, JSClassID id, JSValueConst new_target);
 /* Whether the run follows the standard where k6 differs. */
@@ -25,6 +27,10 @@ bool sq_dom_standard(const struct sq_js_instance *self);
 char *sq_dom_text(JSContext *ctx, JSValueConst value, size_t *len);
 /* The member, or `fallback` when it is undefined. */
 JSValue sq_dom_member(JSContext *ctx, JSValueConst object, const char *name, JSValue fallback);
+/* Whether an object has an iterator method (not looked at further): Web IDL's sequence. */
+bool sq_dom_is_iterable(JSContext *ctx, JSValueConst value);
+/* What the iterator yields, as an array. */
+JSValue sq_dom_list(JSContext *ctx, JSValueConst value);
 /* The bytes of an ArrayBuffer, view or DataView (a detached one has none); false for other values.
  */
 bool sq_dom_bytes(JSContext *ctx, JSValueConst value, struct sq_slice *out);

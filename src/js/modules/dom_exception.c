@@ -128,7 +128,12 @@ JSValue sq_dom_exception_class(JSContext *ctx)
     JSValue constructor = sq_dom_define(ctx, exception_class, "DOMException", construct, 0, parent,
                                         (struct dom_method_list){members, SQ_COUNT(members)});
     JSValue proto = JS_GetClassProto(ctx, exception_class);
+    JSValue super = JS_GetPropertyStr(ctx, parent, "constructor");
+    JSValue function_proto = JS_GetPrototype(ctx, super);
 
+    JS_SetPrototype(ctx, constructor, function_proto); /* only its prototype inherits (3.14.1) */
+    JS_FreeValue(ctx, function_proto);
+    JS_FreeValue(ctx, super);
     add_constants(ctx, constructor);
     add_constants(ctx, proto);
     JS_FreeValue(ctx, proto);

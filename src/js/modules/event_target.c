@@ -172,16 +172,30 @@ static int call_listener(JSContext *ctx, struct dom_target *t, uint32_t i, JSVal
 }
 
 /* In the default profile a socket's on* attribute goes first, wherever it stands (P of 5.1). */
+enum which { CAPTURING, BUBBLING, ATTRIBUTES, LISTENERS };
+
+static bool belongs(const struct dom_listener *l, enum which which)
+{
+    switch (which) {
+    case CAPTURING:
+        return l->flags & DOM_CAPTURE;
+    case BUBBLING:
+        return !(l->flags & DOM_CAPTURE);
+    case ATTRIBUTES:
+        return l->flags & DOM_ATTRIBUTE;
+    default:
+        return !(l->flags & DOM_ATTRIBUTE);
+    }
+}
+
 static int walk(JSContext *ctx, struct dom_target *t, JSValueConst object, JSValueConst event,
-                bool task, unsigned skipped, uint32_t count)
+                bool task, enum which which, uint32_t count)
 {
     struct dom_event *e = sq_dom_event(event);
 
     for (uint32_t i = 0; i < count && !e->stop_immediate; i++) {
         const struct dom_listener *l = &t->items[i];
-        bool is_attribute = l->flags & DOM_ATTRIBUTE;
-        if (l->type != e->type || (skipped == DOM_ATTRIBUTE && is_attribute) ||
-            (skipped == 0 && !is_attribute))
+        if (l->type != e->type || !belongs(l, which))
             continue;
         if (call_listener(ctx, t, i, object, event, task) < 0)
             return -1;
@@ -189,27 +203,23 @@ static int walk(JSContext *ctx, struct dom_target *t, JSValueConst object, JSVal
     return 0;
 }
 
-enum { EVERY = 1 << 16 };
-
 int sq_dom_dispatch(JSContext *ctx, struct dom_target *t, JSValueConst object, JSValueConst event,
                     bool task)
 {
     struct dom_event *e = sq_dom_event(event);
     uint32_t count = t->count;
-    int rc;
+    int rc = 0;
 
     e->dispatching = true;
     JS_FreeValue(ctx, e->target);
     e->target = JS_DupValue(ctx, object);
     e->current_target = JS_DupValue(ctx, object);
     t->dispatching++;
-    if (!t->k6_rules) {
-        rc = walk(ctx, t, object, event, task, EVERY, count);
-    } else {
-        rc = walk(ctx, t, object, event, task, 0, count);
-        if (rc == 0)
-            rc = walk(ctx, t, object, event, task, DOM_ATTRIBUTE, count);
-    }
+    /* DOM 2.9: the target is on the path of both phases, and "stop" ends what is left of it. */
+    if (!e->stop)
+        rc = walk(ctx, t, object, event, task, t->k6_rules ? ATTRIBUTES : CAPTURING, count);
+    if (rc == 0 && (t->k6_rules ? !e->stop_immediate : !e->stop))
+        rc = walk(ctx, t, object, event, task, t->k6_rules ? LISTENERS : BUBBLING, count);
     if (--t->dispatching == 0 && t->holes)
         close_holes(t);
     JS_FreeValue(ctx, e->current_target);

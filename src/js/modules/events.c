@@ -9,7 +9,8 @@
 #include "base/clock.h"
 #include "js/modules/dom.h"
 
-static JSClassID classes[4]; /* by dom_event_kind; one layout */
+static JSClassID classes[4];    /* by dom_event_kind; one layout */
+static JSClassID trusted_class; /* never instantiated: holds the getter of isTrusted */
 
 static const char *const type_names[DOM_EVENT_TYPES] = {
     [DOM_OPEN] = "open", [DOM_MESSAGE] = "message", [DOM_ERROR] = "error", [DOM_CLOSE] = "close",
@@ -42,6 +43,35 @@ static double since_start_ms(const struct sq_js_instance *self, int64_t now_ns)
     return (double)(now_ns - run->started_ns) / SQ_NS_PER_MS;
 }
 
+/* [LegacyUnforgeable], standard profile: an own accessor of each event, with the realm's getter. */
+static void define_trusted(JSContext *ctx, JSValueConst object)
+{
+    JSValue getter = JS_GetClassProto(ctx, trusted_class);
+
+    if (JS_IsObject(getter)) {
+        JSAtom atom = JS_NewAtom(ctx, "isTrusted");
+        JS_DefinePropertyGetSet(ctx, object, atom, getter, JS_UNDEFINED, JS_PROP_ENUMERABLE);
+        JS_FreeAtom(ctx, atom);
+    } else {
+        JS_FreeValue(ctx, getter);
+    }
+}
+
+/* Takes isTrusted from the prototype: events get it as their own. */
+static void make_unforgeable(JSContext *ctx, JSValueConst proto)
+{
+    JSAtom atom = JS_NewAtom(ctx, "isTrusted");
+    JSPropertyDescriptor d;
+
+    if (JS_GetOwnProperty(ctx, &d, proto, atom) > 0) {
+        JS_SetClassProto(ctx, trusted_class, d.getter);
+        JS_FreeValue(ctx, d.setter);
+        JS_FreeValue(ctx, d.value);
+        JS_DeleteProperty(ctx, proto, atom, 0);
+    }
+    JS_FreeAtom(ctx, atom);
+}
+
 static JSValue new_event(JSContext *ctx, enum dom_event_kind kind, JSValueConst new_target,
                          JSAtom type, int64_t wall_ns)
 {
@@ -57,6 +87,7 @@ static JSValue new_event(JSContext *ctx, enum dom_event_kind kind, JSValueConst 
     e->timestamp_ms = (double)(wall_ns ? wall_ns : sq_wall_ns()) / SQ_NS_PER_MS;
     e->time_stamp_ms = since_start_ms(sq_js_self(ctx), sq_now_ns());
     JS_SetOpaque(object, e);
+    define_trusted(ctx, object);
     return object;
 }
 
@@ -220,7 +251,7 @@ static JSValue init_event(JSContext *ctx, struct dom_event *e, int argc, JSValue
         e->type = JS_ValueToAtom(ctx, text);
         e->bubbles = argc > 1 && JS_ToBool(ctx, argv[1]);
         e->cancelable = argc > 2 && JS_ToBool(ctx, argv[2]);
-        e->canceled = e->trusted = false;
+        e->canceled = e->trusted = e->stop = e->stop_immediate = false;
         JS_FreeValue(ctx, e->target);
         e->target = JS_NULL;
     }
@@ -335,6 +366,15 @@ static JSValue get_clean(JSContext *ctx, JSValueConst this_val)
     return e ? JS_NewBool(ctx, e->was_clean) : JS_EXCEPTION;
 }
 
+static JSValue empty_frozen(JSContext *ctx)
+{
+    JSValue array = JS_NewArray(ctx);
+
+    JS_DefinePropertyValueStr(ctx, array, "length", JS_NewInt32(ctx, 0), 0);
+    JS_PreventExtensions(ctx, array);
+    return array;
+}
+
 /* Trusted messages leave three members at their defaults. */
 static JSValue get_rest(JSContext *ctx, JSValueConst this_val, int magic)
 {
@@ -345,7 +385,7 @@ static JSValue get_rest(JSContext *ctx, JSValueConst this_val, int magic)
     if (JS_IsUndefined(e->detail[magic]))
         e->detail[magic] = magic == 2   ? JS_NewString(ctx, "")
                            : magic == 3 ? JS_NULL
-                                        : JS_NewArray(ctx);
+                                        : empty_frozen(ctx);
     return JS_DupValue(ctx, e->detail[magic]);
 }
 
@@ -396,6 +436,23 @@ static int read_text(JSContext *ctx, JSValueConst init, const char *name, JSValu
     return JS_IsException(*out) ? -1 : 0;
 }
 
+/* USVString. */
+static int read_usv(JSContext *ctx, JSValueConst init, const char *name, JSValue *out)
+{
+    JSValue text;
+    size_t len;
+
+    if (read_text(ctx, init, name, &text) < 0)
+        return -1;
+    char *utf8 = sq_dom_text(ctx, text, &len);
+    JS_FreeValue(ctx, text);
+    if (!utf8)
+        return -1;
+    *out = JS_NewStringLen(ctx, utf8, len);
+    free(utf8);
+    return JS_IsException(*out) ? -1 : 0;
+}
+
 static int read_number(JSContext *ctx, JSValueConst init, const char *name, uint32_t *out)
 {
     JSValue value = sq_dom_member(ctx, init, name, JS_NewInt32(ctx, 0));
@@ -416,13 +473,35 @@ static int read_value(JSContext *ctx, JSValueConst init, const char *name, JSVal
     return 0;
 }
 
-static int read_ports(JSContext *ctx, JSValueConst init, JSValue *out)
+/* No object is a Window, a MessagePort or a ServiceWorker here. */
+static int read_source(JSContext *ctx, JSValueConst init, JSValue *out)
 {
-    if (read_value(ctx, init, "ports", JS_UNDEFINED, out) < 0)
+    if (read_value(ctx, init, "source", JS_NULL, out) < 0)
         return -1;
-    if (JS_IsUndefined(*out) || JS_IsArray(ctx, *out) > 0)
+    if (JS_IsNull(*out))
         return 0;
-    JS_ThrowTypeError(ctx, "MessageEvent: 'ports' is not a sequence");
+    JS_ThrowTypeError(ctx, "MessageEvent: 'source' is not a message event source");
+    return -1;
+}
+
+static int read_ports(JSContext *ctx, JSValueConst init)
+{
+    JSValue value = sq_dom_member(ctx, init, "ports", JS_UNDEFINED);
+    uint32_t length = 1;
+
+    if (JS_IsException(value))
+        return -1;
+    if (JS_IsUndefined(value))
+        return 0;
+    if (JS_IsArray(ctx, value) > 0) {
+        JSValue number = JS_GetPropertyStr(ctx, value, "length");
+        JS_ToUint32(ctx, &length, number);
+        JS_FreeValue(ctx, number);
+    }
+    JS_FreeValue(ctx, value);
+    if (length == 0)
+        return 0; /* get_rest makes the empty one */
+    JS_ThrowTypeError(ctx, "MessageEvent: 'ports' is not a sequence of MessagePorts");
     return -1;
 }
 
@@ -437,16 +516,15 @@ static int read_init(JSContext *ctx, struct dom_event *e, JSValueConst init)
     switch (e->kind) {
     case DOM_MESSAGE_EVENT:
         return read_value(ctx, init, "data", JS_NULL, &e->detail[0]) < 0 ||
-                       read_text(ctx, init, "origin", &e->detail[1]) < 0 ||
+                       read_usv(ctx, init, "origin", &e->detail[1]) < 0 ||
                        read_text(ctx, init, "lastEventId", &e->detail[2]) < 0 ||
-                       read_value(ctx, init, "source", JS_NULL, &e->detail[3]) < 0 ||
-                       read_ports(ctx, init, &e->detail[4]) < 0
+                       read_source(ctx, init, &e->detail[3]) < 0 || read_ports(ctx, init) < 0
                    ? -1
                    : 0;
     case DOM_CLOSE_EVENT:
         if (read_bool(ctx, init, "wasClean", &e->was_clean) < 0 ||
             read_number(ctx, init, "code", &number) < 0 ||
-            read_text(ctx, init, "reason", &e->detail[0]) < 0)
+            read_usv(ctx, init, "reason", &e->detail[0]) < 0)
             return -1;
         e->code = (uint16_t)number;
         return 0;
@@ -518,6 +596,7 @@ void sq_dom_event_class_ids(void)
 {
     for (size_t i = 0; i < SQ_COUNT(classes); i++)
         JS_NewClassID(&classes[i]);
+    JS_NewClassID(&trusted_class);
 }
 
 void sq_dom_event_register(JSRuntime *rt)
@@ -528,6 +607,8 @@ void sq_dom_event_register(JSRuntime *rt)
         JSClassDef definition = {names[i], .finalizer = finalizer, .gc_mark = mark_event};
         JS_NewClass(rt, classes[i], &definition);
     }
+    JSClassDef holder = {.class_name = "isTrusted"};
+    JS_NewClass(rt, trusted_class, &holder);
 }
 
 #define LIST(members) ((struct dom_method_list){members, SQ_COUNT(members)})
@@ -539,6 +620,8 @@ struct dom_event_classes sq_dom_event_classes(JSContext *ctx)
     c.event = sq_dom_define(ctx, classes[DOM_EVENT], "Event", construct_event, 1, JS_UNDEFINED,
                             LIST(event_members));
     JSValue proto = JS_GetClassProto(ctx, classes[DOM_EVENT]);
+    if (sq_dom_standard(sq_js_self(ctx)))
+        make_unforgeable(ctx, proto);
     c.message = sq_dom_define(ctx, classes[DOM_MESSAGE_EVENT], "MessageEvent", construct_message, 1,
                               proto, LIST(message_members));
     c.close = sq_dom_define(ctx, classes[DOM_CLOSE_EVENT], "CloseEvent", construct_close, 1, proto,

@@ -17,6 +17,22 @@ bool sq_dom_standard(const struct sq_js_instance *self)
     return profile && strcmp(profile, "standard") == 0;
 }
 
+/* Web IDL 3.7.6, 3.7.7: attributes and operations are enumerable; our toJSON stays out of sight. */
+void sq_dom_enumerable(JSContext *ctx, JSValueConst object, struct dom_method_list members)
+{
+    for (int i = 0; i < members.count; i++) {
+        const JSCFunctionListEntry *m = &members.items[i];
+        if ((m->def_type != JS_DEF_CFUNC && m->def_type != JS_DEF_CGETSET &&
+             m->def_type != JS_DEF_CGETSET_MAGIC) ||
+            strcmp(m->name, "toJSON") == 0)
+            continue;
+        JSAtom atom = JS_NewAtom(ctx, m->name);
+        JS_DefineProperty(ctx, object, atom, JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED,
+                          JS_PROP_HAS_ENUMERABLE | JS_PROP_ENUMERABLE);
+        JS_FreeAtom(ctx, atom);
+    }
+}
+
 JSValue sq_dom_define(JSContext *ctx, JSClassID id, const char *name, JSCFunction *construct,
                       int length, JSValueConst parent, struct dom_method_list methods)
 {
@@ -24,7 +40,13 @@ JSValue sq_dom_define(JSContext *ctx, JSClassID id, const char *name, JSCFunctio
     JSValue constructor = JS_NewCFunction2(ctx, construct, name, length, JS_CFUNC_constructor, 0);
 
     JS_SetPropertyFunctionList(ctx, proto, methods.items, methods.count);
+    sq_dom_enumerable(ctx, proto, methods);
     JS_SetConstructor(ctx, constructor, proto);
+    if (!JS_IsUndefined(parent)) { /* interface objects inherit as their prototypes do */
+        JSValue super = JS_GetPropertyStr(ctx, parent, "constructor");
+        JS_SetPrototype(ctx, constructor, super);
+        JS_FreeValue(ctx, super);
+    }
     for (int i = 0; i < methods.count; i++)
         if (methods.items[i].def_type == JS_DEF_PROP_INT32)
             JS_SetPropertyFunctionList(ctx, constructor, &methods.items[i], 1);
@@ -68,6 +90,34 @@ JSValue sq_dom_member(JSContext *ctx, JSValueConst object, const char *name, JSV
         return fallback;
     JSValue value = JS_GetPropertyStr(ctx, object, name);
     return JS_IsUndefined(value) ? fallback : value;
+}
+
+bool sq_dom_is_iterable(JSContext *ctx, JSValueConst value)
+{
+    JSValue global = JS_GetGlobalObject(ctx), symbol = JS_GetPropertyStr(ctx, global, "Symbol");
+    JSValue name = JS_GetPropertyStr(ctx, symbol, "iterator");
+    JSAtom atom = JS_ValueToAtom(ctx, name);
+    JSValue method = JS_GetProperty(ctx, value, atom);
+    bool is = !JS_IsUndefined(method) && !JS_IsNull(method);
+
+    JS_FreeValue(ctx, method);
+    JS_FreeAtom(ctx, atom);
+    JS_FreeValue(ctx, name);
+    JS_FreeValue(ctx, symbol);
+    JS_FreeValue(ctx, global);
+    return is;
+}
+
+JSValue sq_dom_list(JSContext *ctx, JSValueConst value)
+{
+    JSValue global = JS_GetGlobalObject(ctx), array = JS_GetPropertyStr(ctx, global, "Array");
+    JSAtom from = JS_NewAtom(ctx, "from");
+    JSValue list = JS_Invoke(ctx, array, from, 1, &value);
+
+    JS_FreeAtom(ctx, from);
+    JS_FreeValue(ctx, array);
+    JS_FreeValue(ctx, global);
+    return list;
 }
 
 bool sq_dom_bytes(JSContext *ctx, JSValueConst value, struct sq_slice *out)

@@ -66,8 +66,8 @@ JSValue sq_k6_html_parse(JSContext *ctx, const char *text, size_t len, JSValueCo
  * values. (k6_experimental_fs.c) */
 bool sq_k6_fs_file(JSValueConst value, const char **path, struct sq_slice *bytes);
 
-/* A promise that a task settles soon: with the value (taken over), or with the pending exception for
- * JS_EXCEPTION. On the VU's fiber. (settled.c) */
+/* A promise that a task settles soon: with the value (taken over), or with the pending exception
+ * for JS_EXCEPTION. On the VU's fiber. (settled.c) */
 JSValue sq_js_settled(JSContext *ctx, JSValue value);
 
 /* Reads what --secret-source names, once; by the main thread before the script is loaded.

@@ -66,23 +66,22 @@ struct protocols {
     char **items;
     size_t count;
     bool standard;
+    bool invalid; /* one is no token, or named twice */
 };
 
 static int add_protocol(JSContext *ctx, struct protocols *p, JSValueConst value)
 {
     size_t len;
-    const char *text = sq_js_text(ctx, value, &len);
-
-    if (!text)
-        return -1;
-    bool bad = strlen(text) != len || !is_token(text);
-    for (size_t i = 0; i < p->count; i++)
-        bad |= sq_ascii_eq_nocase(sq_slice_str(p->items[i]), sq_slice(text, len));
-    if (bad && p->standard) {
-        sq_dom_throw(ctx, "SyntaxError", "the subprotocol '%s' is invalid or named twice", text);
-        JS_FreeCString(ctx, text);
+    if (p->standard && JS_IsSymbol(value)) {
+        JS_ThrowTypeError(ctx, "a symbol is no subprotocol");
         return -1;
     }
+    const char *text = sq_js_text(ctx, value, &len);
+    if (!text)
+        return -1;
+    p->invalid |= strlen(text) != len || !is_token(text);
+    for (size_t i = 0; i < p->count; i++)
+        p->invalid |= sq_ascii_eq_nocase(sq_slice_str(p->items[i]), sq_slice(text, len));
     if (p->count)
         sq_buf_puts(&p->joined, ", ");
     sq_buf_put(&p->joined, text, len);
@@ -109,52 +108,34 @@ static int add_sequence(JSContext *ctx, struct protocols *p, JSValueConst list)
     return 0;
 }
 
-/* Array.from: any iterable is a sequence. */
-static int add_iterable(JSContext *ctx, struct protocols *p, JSValueConst value)
+static int read_protocols(JSContext *ctx, int argc, JSValueConst *argv, struct protocols *p)
 {
-    JSValue global = JS_GetGlobalObject(ctx), array = JS_GetPropertyStr(ctx, global, "Array");
-    JSAtom from = JS_NewAtom(ctx, "from");
-    JSValue list = JS_Invoke(ctx, array, from, 1, &value);
-    int rc = JS_IsException(list) ? -1 : add_sequence(ctx, p, list);
+    JSValueConst value = argc > 1 ? argv[1] : JS_UNDEFINED;
 
-    JS_FreeValue(ctx, list);
-    JS_FreeAtom(ctx, from);
-    JS_FreeValue(ctx, array);
-    JS_FreeValue(ctx, global);
-    return rc;
-}
-
-static bool is_iterable(JSContext *ctx, JSValueConst value)
-{
-    JSValue global = JS_GetGlobalObject(ctx), symbol = JS_GetPropertyStr(ctx, global, "Symbol");
-    JSValue name = JS_GetPropertyStr(ctx, symbol, "iterator");
-    JSAtom atom = JS_ValueToAtom(ctx, name);
-    JSValue method = JS_GetProperty(ctx, value, atom);
-    bool is = JS_IsFunction(ctx, method);
-
-    JS_FreeValue(ctx, method);
-    JS_FreeAtom(ctx, atom);
-    JS_FreeValue(ctx, name);
-    JS_FreeValue(ctx, symbol);
-    JS_FreeValue(ctx, global);
-    return is;
-}
-
-static int read_protocols(JSContext *ctx, JSValueConst value, struct protocols *p)
-{
-    if (JS_IsUndefined(value) || (!p->standard && JS_IsNull(value)))
+    if (JS_IsUndefined(value))
+        return 0;
+    /* With squall's params behind it, null stands for no protocols as in k6's scripts. */
+    if (JS_IsNull(value) && (!p->standard || argc > 2))
         return 0;
     if (JS_IsString(value))
         return add_protocol(ctx, p, value);
-    if (JS_IsArray(ctx, value) > 0)
-        return add_sequence(ctx, p, value);
-    if (JS_IsNull(value))
-        return 0; /* squall's params come third: null stands for no protocols in k6's scripts */
-    if (!p->standard)
-        return 0; /* k6 ignores other types */
-    if (JS_IsObject(value) && is_iterable(ctx, value))
-        return add_iterable(ctx, p, value);
-    return add_protocol(ctx, p, value);
+    if (!p->standard) /* k6 ignores other types */
+        return JS_IsArray(ctx, value) > 0 ? add_sequence(ctx, p, value) : 0;
+    if (!JS_IsObject(value) || !sq_dom_is_iterable(ctx, value))
+        return add_protocol(ctx, p, value);
+    JSValue list = sq_dom_list(ctx, value);
+    int rc = JS_IsException(list) ? -1 : add_sequence(ctx, p, list);
+    JS_FreeValue(ctx, list);
+    return rc;
+}
+
+static int check_protocols(JSContext *ctx, const struct protocols *p)
+{
+    if (!p->standard || !p->invalid)
+        return 0;
+    sq_dom_throw(ctx, "SyntaxError", "the subprotocols '%s' are invalid or named twice",
+                 sq_buf_cstr((struct sq_buf *)&p->joined));
+    return -1;
 }
 
 static void protocols_free(struct protocols *p)
@@ -243,23 +224,34 @@ JSValue websocket_construct(JSContext *ctx, JSValueConst new_target, int argc, J
     struct ws_request params = {.jar_value = JS_UNDEFINED};
     struct websocket_url url = {0};
     struct websocket *ws;
-    JSValue object = JS_EXCEPTION;
+    JSValue object = JS_EXCEPTION, text = JS_UNDEFINED;
 
     if (self->in_init)
         return sq_js_throw(ctx, "using WebSocket in the init context is not supported");
-    if (websocket_url_parse(ctx, argc > 0 ? argv[0] : JS_UNDEFINED, argc < 1, &url) < 0)
-        return JS_EXCEPTION;
+    /* Web IDL converts all arguments before the constructor's steps; k6 takes them one by one. */
+    JSValueConst url_value = argc > 0 ? argv[0] : JS_UNDEFINED;
+    if (protocols.standard && argc > 0) {
+        if (JS_IsObject(url_value))
+            url_value = text = JS_ToString(ctx, url_value);
+        if (JS_IsException(text) || read_protocols(ctx, argc, argv, &protocols) < 0)
+            goto out;
+    }
+    if (websocket_url_parse(ctx, url_value, argc < 1, &url) < 0)
+        goto out;
     if (!sq_js_net(self)) {
         sq_js_throw(ctx, "cannot use the network: %s", self->cell->worker->net_error.text);
     } else if (sq_js_each_key(ctx, params_value, check_param, NULL) == 0 &&
                ws_request_read(ctx, params_value, &params) == 0 &&
-               read_protocols(ctx, argc > 1 ? argv[1] : JS_UNDEFINED, &protocols) == 0) {
+               (protocols.standard || read_protocols(ctx, argc, argv, &protocols) == 0) &&
+               check_protocols(ctx, &protocols) == 0) {
         object = websocket_new(ctx, new_target, JS_NewString(ctx, url.shown), &ws);
         if (!JS_IsException(object)) {
             start(ctx, ws, &params, &protocols, url.dialled);
             url.dialled = NULL; /* the socket owns it */
         }
     }
+out:
+    JS_FreeValue(ctx, text);
     ws_request_free(ctx, &params);
     protocols_free(&protocols);
     free(url.shown);

@@ -139,12 +139,15 @@ static void put_offer(struct sq_buf *out, const struct sq_ws_pmd *offer)
 
 static void put_basic_auth(struct sq_buf *out, const char *userinfo)
 {
-    size_t len = strlen(userinfo);
+    /* RFC 7617 2: the colon is there without a password, too. */
+    char *pair = sq_xasprintf("%s%s", userinfo, strchr(userinfo, ':') ? "" : ":");
+    size_t len = strlen(pair);
     char *text = sq_xmalloc(4 * (len / 3 + 1) + 1);
 
-    EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)userinfo, (int)len);
+    EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)pair, (int)len);
     sq_buf_printf(out, "Authorization: Basic %s\r\n", text);
     free(text);
+    free(pair);
 }
 
 /* Those that are written in a place of their own, or not at all. */

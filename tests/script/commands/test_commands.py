@@ -145,7 +145,7 @@ def test_completion(t):
         text = t.start_args('completion', shell).wait().stdout
         for word in (words, 'archive', 'summary-trend-stats', 'template'):
             check(word in text, '%s: %r is missing', shell, word)
-        check('secret-source' not in text, '%s: a hidden option is offered', shell)
+        check('no-usage-report' not in text, '%s: a hidden option is offered', shell)
         program = shutil.which(shell)
         if program:
             path = t.write('completion', text)

@@ -226,7 +226,6 @@ def test_MD25_json(t):
   ev('null', caught(() => none.json()), caught(() => none.json('a')));
   const bad = http.get(u + '/badjson');
   ev('bad', caught(() => bad.json()), String(bad.json('a')));
-  ev('html', caught(() => r.html()));
   ev('binary', http.get(u + '/json', { responseType: 'binary' }).json('a.c'));
 ''', CLOSED=t.closed_port())
     equal(dict(r.one('paths')), {'a.b': 'undefined', 'a.c': 1, 'arr.0.x': 7, 'arr.#': 2, 'arr.#.x': [7, 9],
@@ -239,7 +238,6 @@ def test_MD25_json(t):
     go_error(err, 'bad json')
     check('line 2, character 7' in err['message'], 'message %r', err['message'])
     equal(undefined, 'undefined')
-    go_error(r.one('html'))
     equal(r.one('binary'), 1)
 
 
