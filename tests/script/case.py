@@ -299,8 +299,10 @@ class Case:
         full = {k: v for k, v in os.environ.items() if not DROPPED.search(k)}
         full.update(HOME=self.folder, **(env or {}))
         with open(out, 'wb') as o, open(err, 'wb') as e, open(self.path(stdin) if stdin else os.devnull, 'rb') as i:
+            # A suite started by nohup passes an ignored SIGHUP on, which squall would rightly keep.
             popen = subprocess.Popen([self.squall, *args], stdin=i, stdout=o, stderr=e, env=full,
-                                     cwd=cwd or self.folder)
+                                     cwd=cwd or self.folder,
+                                     preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         self.children.append(popen)
         self.last = Process(self, popen, points or self.path('none'), out, err)
         return self.last
