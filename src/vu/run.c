@@ -587,7 +587,8 @@ static void goodbye_check(struct sq_timer *timer)
     struct sq_thread *t = SQ_CONTAINER_OF(timer, struct sq_thread, goodbye_timer);
     int64_t now = sq_loop_now(t->loop);
 
-    if (now < t->goodbye_deadline_ns && t->run->ops->busy(&t->worker))
+    if (now < t->goodbye_deadline_ns &&
+        (t->run->ops->busy(&t->worker) || sq_fiber_pool_live(t->worker.fibers)))
         sq_timer_start(t->loop, timer, now + 5 * SQ_NS_PER_MS);
     else
         sq_loop_stop(t->loop);
@@ -602,6 +603,23 @@ static void say_goodbye(struct sq_post *post)
     t->goodbye_timer = SQ_TIMER_INIT(goodbye_check);
     t->goodbye_deadline_ns = sq_loop_now(t->loop) + GOODBYE_NS_MAX;
     goodbye_check(&t->goodbye_timer);
+}
+
+static void last_news_read(struct sq_post *post)
+{
+    struct message *m = message_of(post);
+
+    m->run->news_read = true;
+    sq_loop_stop(m->run->loop);
+    free(m);
+}
+
+/* What the workers posted before they ended must not outlive the pool and the threads it is about.
+ */
+static void read_last_news(struct sq_run *run)
+{
+    send_to_main(sq_message_new(run, last_news_read));
+    run_until(run, &run->news_read);
 }
 
 void sq_run_finish_workers(struct sq_run *run)
@@ -626,6 +644,7 @@ void sq_run_finish_workers(struct sq_run *run)
         sq_checks_merge(run->checks, t->worker.checks);
         sq_check_tree_free(t->worker.checks);
     }
+    read_last_news(run);
 }
 
 /* ---- execution ---- */

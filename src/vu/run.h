@@ -90,6 +90,7 @@ struct sq_run {
     bool samples_wanted;
     unsigned signals;
     bool phase_done;
+    bool news_read; /* the workers are gone and so is what they had posted */
 };
 
 /* Starts nothing yet. `config` may still change until sq_run_start_workers. */
