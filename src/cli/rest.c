@@ -437,9 +437,16 @@ static void answer_setup_data(struct sq_rest *rest, struct sq_httpd_exchange *x)
     answer_json(x, 200, &body);
 }
 
+/* A driver that saw the state "ended" may be faster than we are with the summary: what it asks for
+ * is kept until the process lingers. */
+static bool will_linger(const struct sq_cli_test *t)
+{
+    return t->config.linger && t->run.phase == SQ_PHASE_ENDED && !t->run.signals;
+}
+
 static bool may_change(struct sq_rest *rest, struct sq_httpd_exchange *x)
 {
-    if (rest->waiting && rest->job == JOB_NONE)
+    if ((rest->waiting || will_linger(rest->t)) && rest->job == JOB_NONE)
         return true;
     answer_error(x, 500, "Not now",
                  "setup and teardown can be driven from outside only while the test is paused or "
@@ -472,7 +479,8 @@ static void ask_job(struct sq_rest *rest, struct sq_httpd_exchange *x, enum job_
         return;
     rest->job = job;
     rest->job_exchange = x;
-    sq_loop_stop(rest->t->run.loop);
+    if (rest->waiting)
+        sq_loop_stop(rest->t->run.loop);
 }
 
 static void run_job(struct sq_rest *rest)
@@ -498,14 +506,16 @@ void sq_rest_wait(struct sq_cli_test *t)
 {
     struct sq_rest *rest = t->rest;
 
-    if (rest)
-        rest->waiting = true;
-    sq_loop_run(t->run.loop);
-    if (rest) {
-        rest->waiting = false;
-        if (rest->job != JOB_NONE)
-            run_job(rest);
+    if (!rest) {
+        sq_loop_run(t->run.loop);
+        return;
     }
+    rest->waiting = true;
+    if (rest->job == JOB_NONE)
+        sq_loop_run(t->run.loop);
+    rest->waiting = false;
+    if (rest->job != JOB_NONE)
+        run_job(rest);
 }
 
 /* ---- /metrics: the process itself, in Prometheus's text form ---- */

@@ -194,6 +194,20 @@ export function teardown(data) { ev('teardown', data); }''', '--paused', '--ling
     equal(run.events, [['setup'], ['it', {'n': 2}], ['teardown', {'n': 2}]])
 
 
+def test_teardown_asked_for_before_the_process_lingers(t):
+    """The state "ended" comes before the summary is written; a driver may act on it at once."""
+    api = Api(t)
+    p = t.start(SLEEP + '''export default function () { ev('it'); }
+export function teardown() { ev('teardown'); }
+export function handleSummary() { ev('summary'); sleep(0.5); return {}; }''', '--linger', '--no-teardown',
+                '-a', api.address)
+    p.wait_event('summary')
+    equal(api.status()['status'], 9)
+    equal(api.call('POST', '/v1/teardown')[0], 200)
+    p.signal(signal.SIGINT)
+    equal(p.wait(code=0).events, [['it'], ['summary'], ['teardown']])
+
+
 def test_setup_cannot_be_replaced_while_running(t):
     api = Api(t)
     p = t.start(LONG, '-a', api.address)
