@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The event loop of a VU: pending jobs, tasks, timers, rejections (ENG-170 to ENG-175). It has no
- * loop of its own underneath: the VU's fiber waits, callbacks of the worker's loop post tasks and
- * resume it, or hand a task over right inside the callback. */
+ * loop of its own underneath: the VU waits (in an iteration without a stack), callbacks of the
+ * worker's loop post tasks and resume it, or hand a task over right inside the callback. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -175,20 +175,26 @@ static bool rejected(JSContext *ctx, JSValueConst promise)
     return !JS_IsUndefined(promise) && JS_PromiseState(ctx, promise) == JS_PROMISE_REJECTED;
 }
 
-/* SQ_ECANCELLED: interrupted. 1: nothing is left to wait for. */
-static int wait_for_task(struct sq_js_instance *self)
+enum next { BATCH, NOTHING_LEFT, WAIT };
+
+/* SQ_ECANCELLED: interrupted. WAIT: until *deadline_ns or the next task. */
+static int what_next(struct sq_js_instance *self, int64_t *deadline_ns)
 {
     int64_t next = sq_js_next_timer_ns(self);
-    int rc;
 
+    *deadline_ns = next;
     if (self->tasks || next <= sq_now_ns()) {
         sq_vu_yield_if_due(self->vu, sq_now_ns());
-        return stopped(self) ? SQ_ECANCELLED : 0;
+        return stopped(self) ? SQ_ECANCELLED : BATCH;
     }
-    if (next == INT64_MAX && sq_list_empty(&self->resources))
-        return 1;
+    return next == INT64_MAX && sq_list_empty(&self->resources) ? NOTHING_LEFT : WAIT;
+}
+
+static int wait_here(struct sq_js_instance *self, int64_t deadline_ns)
+{
     self->in_loop = true;
-    rc = next == INT64_MAX ? sq_vu_wait(self->vu) : sq_vu_wait_until(self->vu, next);
+    int rc =
+        deadline_ns == INT64_MAX ? sq_vu_wait(self->vu) : sq_vu_wait_until(self->vu, deadline_ns);
     self->in_loop = false;
     return rc < 0 ? SQ_ECANCELLED : 0;
 }
@@ -233,6 +239,9 @@ static int end_batch(struct sq_js_instance *self, bool quiet)
 
 void sq_js_drain(struct sq_js_instance *self)
 {
+    int64_t deadline_ns;
+    int next;
+
     if (self->draining || stopped(self))
         return;
     self->draining = true;
@@ -242,9 +251,13 @@ void sq_js_drain(struct sq_js_instance *self)
         r->stop(self, r, false);
     }
     /* What fails from here on is a consequence: it is not told again (9.5). */
-    while (sq_js_run_jobs(self) == 0 && wait_for_task(self) == 0)
+    while (sq_js_run_jobs(self) == 0 && (next = what_next(self, &deadline_ns)) >= 0 &&
+           next != NOTHING_LEFT) {
+        if (next == WAIT && wait_here(self, deadline_ns) < 0)
+            break;
         if (run_batch(self) < 0)
             end_batch(self, true);
+    }
     sq_js_forget_rejections(self);
     self->draining = false;
 }
@@ -259,28 +272,72 @@ void sq_js_cut(struct sq_js_instance *self, bool warn)
     sq_js_drop_tasks(self, NULL, NULL);
 }
 
-int sq_js_run_events(struct sq_js_instance *self, JSValueConst promise)
+/* What the last call of the script left behind. 0: go on. */
+static int settle(struct sq_js_instance *self, JSValueConst promise, bool *done)
+{
+    if (sq_js_run_jobs(self) < 0)
+        return SQ_ECANCELLED;
+    *done = rejected(self->cell->ctx, promise);
+    bool failed = !*done && sq_js_report_rejections(self);
+    if (*done || failed)
+        sq_js_drain(self);
+    return failed ? SQ_ESCRIPT : *done && stopped(self) ? SQ_ECANCELLED : 0;
+}
+
+static int turn(struct sq_js_instance *self)
 {
     int rc;
 
-    for (;;) {
-        if (sq_js_run_jobs(self) < 0)
-            return SQ_ECANCELLED;
-        if (rejected(self->cell->ctx, promise)) {
+    if (run_batch(self) < 0) {
+        if ((rc = end_batch(self, false)) == SQ_ESCRIPT)
             sq_js_drain(self);
-            return stopped(self) ? SQ_ECANCELLED : 0;
-        }
-        if (sq_js_report_rejections(self)) {
-            sq_js_drain(self);
-            return SQ_ESCRIPT;
-        }
-        if ((rc = wait_for_task(self)) != 0)
-            return rc < 0 ? rc : 0;
-        if (run_batch(self) < 0) {
-            if ((rc = end_batch(self, false)) == SQ_ESCRIPT)
-                sq_js_drain(self);
-            return rc;
-        }
-        sq_js_collect_garbage(self->cell);
+        return rc;
     }
+    sq_js_collect_garbage(self->cell);
+    return 0;
+}
+
+/* Until nothing is left to do (0), something went wrong, or there is only waiting (WAIT). */
+static int run_turns(struct sq_js_instance *self, JSValueConst promise, int64_t *deadline_ns)
+{
+    bool done = false;
+    int rc;
+
+    for (;;) {
+        if ((rc = settle(self, promise, &done)) < 0 || done)
+            return rc;
+        if ((rc = what_next(self, deadline_ns)) != BATCH)
+            return rc == NOTHING_LEFT ? 0 : rc;
+        if ((rc = turn(self)) < 0)
+            return rc;
+    }
+}
+
+int sq_js_run_events(struct sq_js_instance *self, JSValueConst promise)
+{
+    int64_t deadline_ns;
+    int rc;
+
+    while ((rc = run_turns(self, promise, &deadline_ns)) == WAIT)
+        if ((rc = wait_here(self, deadline_ns)) < 0 || (rc = turn(self)) < 0)
+            break;
+    return rc;
+}
+
+int sq_js_run_events_or_park(struct sq_js_instance *self)
+{
+    int64_t deadline_ns;
+
+    if (self->in_loop) {
+        self->in_loop = false;
+        int rc = stopped(self) ? SQ_ECANCELLED : turn(self);
+        if (rc < 0)
+            return rc;
+    }
+    int rc = run_turns(self, JS_UNDEFINED, &deadline_ns);
+    if (rc == WAIT) {
+        self->in_loop = true;
+        sq_vu_park(self->vu, deadline_ns);
+    }
+    return rc == WAIT ? SQ_JS_PARKED : rc;
 }

@@ -515,24 +515,23 @@ static JSValueConst setup_data(struct sq_js_instance *self)
     return self->setup_data;
 }
 
-static enum sq_iteration end_iteration(struct sq_js_instance *self, JSValue result)
+static void report_exception(struct sq_js_instance *self)
+{
+    JSContext *ctx = self->cell->ctx;
+    JSValue exception = JS_GetException(ctx);
+
+    if (self->vu->interrupted || self->aborted || sq_js_is_uncatchable(ctx, exception))
+        JS_FreeValue(ctx, exception);
+    else
+        sq_js_log_exception(self, exception, "");
+}
+
+/* `rc` is that of the event loop. */
+static enum sq_iteration outcome_of(struct sq_js_instance *self, int rc)
 {
     JSContext *ctx = self->cell->ctx;
     struct sq_vu *vu = self->vu;
-    bool threw = JS_IsException(result);
 
-    if (threw) {
-        JSValue exception = JS_GetException(ctx);
-        if (vu->interrupted || self->aborted || sq_js_is_uncatchable(ctx, exception))
-            JS_FreeValue(ctx, exception);
-        else
-            sq_js_log_exception(self, exception, "");
-    }
-    JS_FreeValue(ctx, result);
-    if (threw)
-        sq_js_drain(self);
-    else if (!vu->interrupted && sq_js_run_events(self, JS_UNDEFINED) == SQ_ESCRIPT)
-        threw = true;
     if (self->aborted) /* whatever it was doing, this VU starts nothing more */
         sq_vu_interrupt(vu);
     if (vu->interrupted) {
@@ -543,11 +542,30 @@ static enum sq_iteration end_iteration(struct sq_js_instance *self, JSValue resu
     }
     sq_js_report_rejections(self);
     sq_js_drop_timers(self, true);
-    return threw ? SQ_ITERATION_THREW : SQ_ITERATION_DONE;
+    return rc == SQ_ESCRIPT ? SQ_ITERATION_THREW : SQ_ITERATION_DONE;
 }
 
 /* Giving deep stacks back costs a system call: not for every short iteration. */
 enum { TRIM_EVERY = 16 };
+
+static enum sq_iteration end_iteration(struct sq_js_instance *self, int rc)
+{
+    enum sq_iteration outcome = outcome_of(self, rc);
+
+    if (self->vu->iterations % TRIM_EVERY == 0)
+        sq_fiber_trim(self->vu->fiber);
+    sq_js_collect_garbage(self->cell);
+    return outcome;
+}
+
+/* The event loop's part of an iteration, or what was left of it when the VU was parked. */
+static enum sq_iteration go_on(struct sq_vu *vu)
+{
+    struct sq_js_instance *self = vu->script;
+    int rc = vu->interrupted && !self->in_loop ? SQ_ECANCELLED : sq_js_run_events_or_park(self);
+
+    return rc == SQ_JS_PARKED ? SQ_ITERATION_PARKED : end_iteration(self, rc);
+}
 
 static enum sq_iteration iterate(struct sq_vu *vu)
 {
@@ -562,11 +580,12 @@ static enum sq_iteration iterate(struct sq_vu *vu)
     self->scenario_iterations[vu->scenario]++;
     JSValueConst argument = setup_data(self);
     JSValue result = JS_Call(ctx, self->functions[vu->scenario], JS_UNDEFINED, 1, &argument);
-    enum sq_iteration outcome = end_iteration(self, result);
-    if (vu->iterations % TRIM_EVERY == 0)
-        sq_fiber_trim(vu->fiber);
-    sq_js_collect_garbage(self->cell);
-    return outcome;
+    JS_FreeValue(ctx, result);
+    if (!JS_IsException(result))
+        return go_on(vu);
+    report_exception(self);
+    sq_js_drain(self);
+    return end_iteration(self, SQ_ESCRIPT);
 }
 
 static void take_bytes(struct sq_vu *vu, uint64_t *sent, uint64_t *received)
@@ -585,6 +604,7 @@ const struct sq_script_ops sq_js_ops = {
     .vu_close = vu_close,
     .activate = activate,
     .iterate = iterate,
+    .go_on = go_on,
     .enter = enter,
     .leave = leave,
     .take_bytes = take_bytes,

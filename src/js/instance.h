@@ -142,7 +142,7 @@ struct sq_js_instance {
     size_t queued_bytes;           /* of all sockets' messages that wait */
     uint64_t turn;                 /* counts drained microtask queues: a script sees no change
                                       of bufferedAmount within one */
-    bool in_loop;                  /* the fiber waits for tasks */
+    bool in_loop;                  /* the VU waits for tasks */
     bool draining;                 /* the iteration has failed, what is open comes to its end */
     struct sq_list rejections;     /* promises rejected without a handler, so far */
     struct sq_list sessions;       /* open k6/ws sessions, innermost last */
@@ -210,6 +210,10 @@ int sq_js_run_jobs(struct sq_js_instance *self);
  * rejected (undefined: no promise), or an interruption. 0, SQ_ECANCELLED, or SQ_ESCRIPT after an
  * uncaught exception (logged, and all that was open has ended). */
 int sq_js_run_events(struct sq_js_instance *self, JSValueConst promise);
+/* The same for an iteration, which has no frame on the stack and no promise: parks the VU instead
+ * of waiting (SQ_JS_PARKED), and goes on when called again. */
+int sq_js_run_events_or_park(struct sq_js_instance *self);
+enum { SQ_JS_PARKED = 1 };
 /* Ends what is open after an exception: timers are dropped with a warning each, sockets say
  * goodbye, their last events reach the script. On the fiber. */
 void sq_js_drain(struct sq_js_instance *self);

@@ -63,15 +63,12 @@ static void wait_out(struct sq_vu *vu, int64_t start_ns)
         sq_vu_wait_until(vu, until);
 }
 
-static void iterate(struct sq_vu *vu)
+static void end_iteration(struct sq_vu *vu, enum sq_iteration result)
 {
     struct sq_run *run = vu->worker->run;
     struct sq_shard *shard;
-    int64_t start_ns = sq_now_ns();
+    int64_t wall_ns = sq_wall_ns(), took_ns = sq_now_ns() - vu->iteration_start_ns;
 
-    tag_iteration(vu);
-    enum sq_iteration result = vu->worker->ops->iterate(vu);
-    int64_t wall_ns = sq_wall_ns(), took_ns = sq_now_ns() - start_ns;
     vu->iterations++;
     atomic_fetch_add_explicit(&run->scenario_ended[vu->scenario], 1, memory_order_relaxed);
     sq_vu_emit_bytes(vu, wall_ns);
@@ -85,7 +82,26 @@ static void iterate(struct sq_vu *vu)
     sq_shard_add(shard, SQ_M_ITERATIONS, vu->tags, vu->metadata, wall_ns, 1);
     atomic_fetch_add_explicit(&run->iterations_complete, 1, memory_order_relaxed);
     if (run->config->min_iteration_duration_ns > 0)
-        wait_out(vu, start_ns);
+        wait_out(vu, vu->iteration_start_ns);
+}
+
+/* A new iteration, or the rest of the one that was parked. False: it is parked (again). */
+static bool iterate(struct sq_vu *vu, bool go_on)
+{
+    const struct sq_script_ops *ops = vu->worker->ops;
+    enum sq_iteration result;
+
+    if (go_on) {
+        result = ops->go_on(vu);
+    } else {
+        vu->iteration_start_ns = sq_now_ns();
+        tag_iteration(vu);
+        result = ops->iterate(vu);
+    }
+    if (result == SQ_ITERATION_PARKED)
+        return false;
+    end_iteration(vu, result);
+    return true;
 }
 
 static bool activate(struct sq_vu *vu)
@@ -113,18 +129,37 @@ static void slot_done(struct sq_post *post)
     free(m);
 }
 
+static bool take_iteration(struct sq_vu *vu)
+{
+    return !vu->interrupted && !vu->stop_asked &&
+           sq_gate_take(vu->gate, &vu->slot_taken, sq_now_ns() - vu->worker->run->executing_ns,
+                        &vu->scenario_iteration);
+}
+
+/* False: parked, to be called again. */
+static bool loop_iterations(struct sq_vu *vu)
+{
+    if (sq_vu_unpark(vu)) {
+        if (!iterate(vu, true))
+            return false;
+    } else {
+        atomic_fetch_add_explicit(&vu->worker->run->vus_active, 1, memory_order_relaxed);
+        if (!activate(vu))
+            return true;
+    }
+    while (take_iteration(vu))
+        if (!iterate(vu, false))
+            return false;
+    return true;
+}
+
 static void loop_job(struct sq_vu *vu)
 {
     struct sq_run *run = vu->worker->run;
 
     run->ops->enter(vu);
-    atomic_fetch_add_explicit(&run->vus_active, 1, memory_order_relaxed);
-    if (activate(vu))
-        while (!vu->interrupted && !vu->stop_asked &&
-               sq_gate_take(vu->gate, &vu->slot_taken, sq_now_ns() - run->executing_ns,
-                            &vu->scenario_iteration))
-            iterate(vu);
-    atomic_fetch_sub_explicit(&run->vus_active, 1, memory_order_relaxed);
+    if (loop_iterations(vu))
+        atomic_fetch_sub_explicit(&run->vus_active, 1, memory_order_relaxed);
     run->ops->leave(vu);
 }
 
@@ -152,12 +187,11 @@ static void slot_start(struct sq_post *post)
     vu->gate = m->gate;
     vu->stop_asked = false;
     sq_vu_interrupt_at(vu, m->interrupt_ns);
-    if (!vu->fiber) {
+    if (!vu->job) {
         vu->interrupted = m->run->stopping_workers;
         vu->slot_taken = 0;
         vu->ended = loop_ended;
-        if (sq_vu_start(vu, loop_job) < 0)
-            sq_run_ask_stop(m->run, SQ_EXIT_OTHER, "out of memory for the stack of a VU");
+        sq_vu_start(vu, loop_job);
     }
     free(m);
 }
@@ -167,7 +201,7 @@ static void slot_stop(struct sq_post *post)
     struct message *m = message_of(post);
     struct sq_vu *vu = m->vu;
 
-    if (vu->fiber && vu->binding == m->binding) {
+    if (vu->job && vu->binding == m->binding) {
         vu->stop_asked = true;
         sq_vu_interrupt_at(vu, m->interrupt_ns);
     }
@@ -182,15 +216,21 @@ static void iteration_done(struct sq_post *post)
     free(m);
 }
 
+static bool single_iteration(struct sq_vu *vu)
+{
+    if (sq_vu_unpark(vu))
+        return iterate(vu, true);
+    atomic_fetch_add_explicit(&vu->worker->run->vus_active, 1, memory_order_relaxed);
+    return !activate(vu) || iterate(vu, false);
+}
+
 static void single_job(struct sq_vu *vu)
 {
     struct sq_run *run = vu->worker->run;
 
     run->ops->enter(vu);
-    atomic_fetch_add_explicit(&run->vus_active, 1, memory_order_relaxed);
-    if (activate(vu))
-        iterate(vu);
-    atomic_fetch_sub_explicit(&run->vus_active, 1, memory_order_relaxed);
+    if (single_iteration(vu))
+        atomic_fetch_sub_explicit(&run->vus_active, 1, memory_order_relaxed);
     run->ops->leave(vu);
 }
 
@@ -216,8 +256,7 @@ static void single_start(struct sq_post *post)
     vu->interrupted = m->run->stopping_workers;
     vu->ended = single_ended;
     sq_vu_interrupt_at(vu, m->interrupt_ns);
-    if (sq_vu_start(vu, single_job) < 0)
-        sq_run_ask_stop(m->run, SQ_EXIT_OTHER, "out of memory for the stack of a VU");
+    sq_vu_start(vu, single_job);
     free(m);
 }
 
@@ -226,8 +265,7 @@ static void initialise_one(struct sq_post *post)
     struct message *m = message_of(post);
 
     m->vu->ended = NULL;
-    if (sq_vu_start(m->vu, sq_job_initialise) < 0)
-        sq_run_ask_stop(m->run, SQ_EXIT_OTHER, "out of memory for the stack of a VU");
+    sq_vu_start(m->vu, sq_job_initialise);
     free(m);
 }
 

@@ -409,13 +409,13 @@ int sq_run_job(struct sq_run *run, struct sq_vu *vu, void (*job)(struct sq_vu *v
     vu->interrupted = false;
     vu->job_finished = false;
     vu->ended = job_ended;
-    int rc = sq_vu_start(vu, job);
-    if (rc < 0)
-        return rc;
+    sq_vu_start(vu, job);
     int64_t deadline = timeout_ns == INT64_MAX ? INT64_MAX : sq_now_ns() + timeout_ns;
     sq_vu_interrupt_at(vu, deadline);
     run_until(run, &vu->job_finished);
     sq_vu_interrupt_at(vu, INT64_MAX);
+    if (vu->lacked_stack)
+        return -ENOMEM;
     return vu->interrupted && sq_now_ns() >= deadline ? -ETIMEDOUT : 0;
 }
 
@@ -458,8 +458,7 @@ static void initialise_next(struct sq_vu *previous)
     if (t->initialising < w->vus_count && !previous->interrupted) {
         struct sq_vu *vu = w->vus[t->initialising++];
         vu->ended = initialise_next;
-        if (sq_vu_start(vu, sq_job_initialise) < 0)
-            sq_run_ask_stop(w->run, SQ_EXIT_OTHER, "out of memory for the stack of a VU");
+        sq_vu_start(vu, sq_job_initialise);
     }
 }
 
@@ -473,8 +472,7 @@ static void initialise_all(struct sq_post *post)
         return;
     t->initialising = 1;
     t->worker.vus[0]->ended = initialise_next;
-    if (sq_vu_start(t->worker.vus[0], sq_job_initialise) < 0)
-        sq_run_ask_stop(t->run, SQ_EXIT_OTHER, "out of memory for the stack of a VU");
+    sq_vu_start(t->worker.vus[0], sq_job_initialise);
 }
 
 static void worker_opened(struct sq_post *post)
@@ -587,8 +585,7 @@ static void goodbye_check(struct sq_timer *timer)
     struct sq_thread *t = SQ_CONTAINER_OF(timer, struct sq_thread, goodbye_timer);
     int64_t now = sq_loop_now(t->loop);
 
-    if (now < t->goodbye_deadline_ns &&
-        (t->run->ops->busy(&t->worker) || sq_fiber_pool_live(t->worker.fibers)))
+    if (now < t->goodbye_deadline_ns && (t->run->ops->busy(&t->worker) || t->worker.jobs))
         sq_timer_start(t->loop, timer, now + 5 * SQ_NS_PER_MS);
     else
         sq_loop_stop(t->loop);

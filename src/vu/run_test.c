@@ -12,6 +12,8 @@ struct fake { /* shared by all workers */
     _Atomic uint64_t opened, closed, iterations, interrupted, activated;
     uint32_t fails_to_open; /* id of the VU whose init code throws; 0: none */
     uint64_t stop_at;       /* the iteration that asks for the end of the run; 0: none */
+    bool parks;             /* iterations wait without a stack */
+    _Atomic uint64_t stacks_max, parked;
 };
 
 static struct fake *fake_of(const struct sq_vu *vu)
@@ -53,11 +55,35 @@ static int activate(struct sq_vu *vu, size_t scenario, struct sq_error *err)
     return 0;
 }
 
+/* Half of the time each, so that it parks twice. */
+static enum sq_iteration wait_parked(struct sq_vu *vu)
+{
+    struct fake *f = fake_of(vu);
+    int64_t now = sq_now_ns(), until = vu->iteration_start_ns + f->iteration_ns;
+    uint64_t stacks = sq_fiber_pool_live(vu->worker->fibers);
+
+    if (stacks > f->stacks_max)
+        f->stacks_max = stacks;
+    if (vu->interrupted) {
+        atomic_fetch_add(&f->interrupted, 1);
+        return SQ_ITERATION_INTERRUPTED;
+    }
+    if (now >= until)
+        return SQ_ITERATION_DONE;
+    atomic_fetch_add(&f->parked, 1);
+    sq_vu_park(vu, now - vu->iteration_start_ns < f->iteration_ns / 2 ? until - f->iteration_ns / 2
+                                                                      : until);
+    return SQ_ITERATION_PARKED;
+}
+
 static enum sq_iteration iterate(struct sq_vu *vu)
 {
     struct fake *f = fake_of(vu);
     int64_t until = sq_now_ns() + f->iteration_ns;
     uint64_t number = atomic_fetch_add(&f->iterations, 1) + 1;
+
+    if (f->parks)
+        return wait_parked(vu);
 
     if (number == f->stop_at)
         sq_run_ask_stop(vu->worker->run, SQ_EXIT_ABORTED, "enough");
@@ -93,8 +119,18 @@ static void poke(struct sq_worker *worker)
 }
 
 static const struct sq_script_ops ops = {
-    worker_open, worker_close, vu_open,    vu_close, activate, iterate,
-    nothing,     nothing,      take_bytes, busy,     poke,
+    .worker_open = worker_open,
+    .worker_close = worker_close,
+    .vu_open = vu_open,
+    .vu_close = vu_close,
+    .activate = activate,
+    .iterate = iterate,
+    .go_on = wait_parked,
+    .enter = nothing,
+    .leave = nothing,
+    .take_bytes = take_bytes,
+    .busy = busy,
+    .poke = poke,
 };
 
 struct outcome {
@@ -182,6 +218,32 @@ SQ_TEST(run_asked_to_stop_interrupts_everybody_at_once)
     SQ_CHECK_EQ(out.exit_code, SQ_EXIT_ABORTED);
     SQ_CHECK_EQ(f.interrupted, 10);
     SQ_CHECK(out.took_ns < 30 * SQ_NS_PER_S);
+}
+
+SQ_TEST(run_parked_iterations_share_one_stack_of_their_worker)
+{
+    struct fake f = {.iteration_ns = 20 * SQ_NS_PER_MS, .parks = true};
+    struct outcome out = run_test(&f, "{\"vus\":50,\"iterations\":150}");
+
+    SQ_CHECK_EQ(out.exit_code, 0);
+    SQ_CHECK_EQ(f.iterations, 150);
+    SQ_CHECK_EQ(out.complete, 150);
+    SQ_CHECK_EQ(f.stacks_max, 1);
+    SQ_CHECK(f.parked >= 150, "%d", (int)f.parked);
+    SQ_CHECK(out.took_ns >= 60 * SQ_NS_PER_MS);
+}
+
+SQ_TEST(run_parked_iterations_are_cut_when_the_graceful_stop_is_over)
+{
+    struct fake f = {.iteration_ns = 60 * SQ_NS_PER_S, .parks = true};
+    struct outcome out = run_test(
+        &f, "{\"scenarios\":{\"a\":{\"executor\":\"constant-vus\",\"vus\":5,\"duration\":\"1s\","
+            "\"gracefulStop\":\"200ms\"}}}");
+
+    SQ_CHECK_EQ(out.exit_code, 0);
+    SQ_CHECK_EQ(f.interrupted, 5);
+    SQ_CHECK_EQ(out.cut, 5);
+    SQ_CHECK_EQ((int)out.iterations, 0);
 }
 
 SQ_TEST(run_a_slot_that_starts_again_keeps_going)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vu/vu.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +9,8 @@
 
 /* A script that computes without waiting gives way to its worker's other VUs after this long. */
 enum { SLICE_NS = 5 * SQ_NS_PER_MS };
+/* When the system has no memory for a stack: others will give theirs back. */
+enum { STACK_RETRY_NS = 10 * SQ_NS_PER_MS };
 
 static void run_ready(struct sq_deferred *deferred);
 static void run_yielded(struct sq_timer *timer);
@@ -74,7 +75,7 @@ struct sq_vu *sq_vu_new(struct sq_worker *w, uint32_t id)
 
 void sq_vu_free(struct sq_vu *vu)
 {
-    sq_assert(!vu->fiber);
+    sq_assert(!vu->job);
     sq_timer_stop(vu->worker->loop, &vu->wait_timer);
     sq_timer_stop(vu->worker->loop, &vu->interrupt_timer);
     if (vu->script)
@@ -94,23 +95,65 @@ static void fiber_main(void *arg)
     vu->job(vu);
 }
 
+static void run_later(struct sq_vu *vu, int64_t due_ns)
+{
+    struct sq_worker *w = vu->worker;
+
+    sq_list_append(&w->yielded, &vu->ready);
+    if (!sq_timer_running(&w->run_yielded))
+        sq_timer_start(w->loop, &w->run_yielded, due_ns);
+}
+
+static void end_job(struct sq_vu *vu)
+{
+    vu->job = NULL;
+    vu->worker->jobs--;
+    sq_run_job_done(vu);
+}
+
+static void fiber_ended(struct sq_vu *vu)
+{
+    sq_fiber_free(vu->fiber);
+    vu->fiber = NULL;
+    if (!vu->parked) {
+        end_job(vu);
+        return;
+    }
+    vu->waiting = true;
+    if (vu->interrupted)
+        sq_vu_wake(vu);
+}
+
+/* A job that has begun can wait: stacks stay with the pool, and there was one for it before. */
+static void lack_stack(struct sq_vu *vu)
+{
+    if (vu->parked) {
+        run_later(vu, sq_loop_now(vu->worker->loop) + STACK_RETRY_NS);
+        return;
+    }
+    vu->lacked_stack = true;
+    sq_run_ask_stop(vu->worker->run, SQ_EXIT_OTHER, "out of memory for the stack of a VU");
+    end_job(vu);
+}
+
 static void resume(struct sq_vu *vu)
 {
     struct sq_worker *w = vu->worker;
 
     sq_assert(!w->current);
-    w->current = vu;
     vu->waiting = false;
+    if (!vu->fiber && !(vu->fiber = sq_fiber_new(w->fibers, fiber_main, vu))) {
+        lack_stack(vu);
+        return;
+    }
+    w->current = vu;
     vu->slice_start_ns = sq_loop_now(w->loop);
     atomic_store_explicit(&w->running_since_ns, vu->slice_start_ns, memory_order_relaxed);
     bool alive = sq_fiber_resume(vu->fiber);
     atomic_store_explicit(&w->running_since_ns, 0, memory_order_relaxed);
     w->current = NULL;
-    if (!alive) {
-        sq_fiber_free(vu->fiber);
-        vu->fiber = NULL;
-        sq_run_job_done(vu);
-    }
+    if (!alive)
+        fiber_ended(vu);
 }
 
 static void suspend(struct sq_vu *vu)
@@ -155,15 +198,13 @@ static void make_ready(struct sq_vu *vu)
     sq_loop_defer(vu->worker->loop, &vu->worker->run_ready);
 }
 
-int sq_vu_start(struct sq_vu *vu, void (*job)(struct sq_vu *vu))
+void sq_vu_start(struct sq_vu *vu, void (*job)(struct sq_vu *vu))
 {
-    sq_assert(!vu->fiber);
-    vu->fiber = sq_fiber_new(vu->worker->fibers, fiber_main, vu);
-    if (!vu->fiber)
-        return -ENOMEM;
+    sq_assert(!vu->job);
     vu->job = job;
+    vu->lacked_stack = false;
+    vu->worker->jobs++;
     make_ready(vu);
-    return 0;
 }
 
 int sq_vu_wait(struct sq_vu *vu)
@@ -188,15 +229,28 @@ int sq_vu_wait_until(struct sq_vu *vu, int64_t deadline_ns)
     return rc;
 }
 
+void sq_vu_park(struct sq_vu *vu, int64_t deadline_ns)
+{
+    vu->parked = true;
+    if (deadline_ns != INT64_MAX)
+        sq_timer_start(vu->worker->loop, &vu->wait_timer, deadline_ns);
+}
+
+bool sq_vu_unpark(struct sq_vu *vu)
+{
+    bool parked = vu->parked;
+
+    vu->parked = false;
+    if (parked)
+        sq_timer_stop(vu->worker->loop, &vu->wait_timer);
+    return parked;
+}
+
 void sq_vu_yield_if_due(struct sq_vu *vu, int64_t now_ns)
 {
-    struct sq_worker *w = vu->worker;
-
     if (now_ns - vu->slice_start_ns < SLICE_NS)
         return;
-    sq_list_append(&w->yielded, &vu->ready);
-    if (!sq_timer_running(&w->run_yielded))
-        sq_timer_start(w->loop, &w->run_yielded, now_ns);
+    run_later(vu, now_ns);
     suspend(vu);
 }
 
@@ -218,7 +272,7 @@ void sq_vu_run_now(struct sq_vu *vu)
 
 void sq_vu_interrupt(struct sq_vu *vu)
 {
-    if (!vu->fiber || vu->interrupted)
+    if (!vu->job || vu->interrupted)
         return;
     vu->interrupted = true;
     sq_vu_wake(vu);

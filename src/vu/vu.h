@@ -22,7 +22,12 @@ struct sq_run;
 struct sq_vu;
 struct sq_worker;
 
-enum sq_iteration { SQ_ITERATION_DONE, SQ_ITERATION_THREW, SQ_ITERATION_INTERRUPTED };
+enum sq_iteration {
+    SQ_ITERATION_DONE,
+    SQ_ITERATION_THREW,
+    SQ_ITERATION_INTERRUPTED,
+    SQ_ITERATION_PARKED, /* it has called sq_vu_park and goes on in `go_on` */
+};
 
 /* What the layer above gives: the scripting language behind a VU. */
 struct sq_script_ops {
@@ -35,6 +40,8 @@ struct sq_script_ops {
     /* The VU enters a scenario: its function, its env; on the fiber. */
     int (*activate)(struct sq_vu *vu, size_t scenario, struct sq_error *err);
     enum sq_iteration (*iterate)(struct sq_vu *vu);
+    /* After SQ_ITERATION_PARKED, once the VU is woken: the rest of the iteration. */
+    enum sq_iteration (*go_on)(struct sq_vu *vu);
     /* Called around every suspension of the fiber. */
     void (*enter)(struct sq_vu *vu);
     void (*leave)(struct sq_vu *vu);
@@ -63,6 +70,7 @@ struct sq_worker {
     _Atomic uint64_t sessions_cut; /* sessions that an interruption ended */
     /* When the running fiber was resumed, 0 on the loop's stack: the watchdog of another thread. */
     _Atomic int64_t running_since_ns;
+    size_t jobs; /* VUs that have one */
     /* The VUs of this worker, by position; grows. */
     struct sq_vu **vus;
     size_t vus_count, vus_cap;
@@ -76,13 +84,13 @@ void sq_worker_deinit(struct sq_worker *worker);
 
 struct sq_vu {
     struct sq_worker *worker;
-    void *script; /* the upper layer's instance */
-    struct sq_fiber *fiber;
-    void (*job)(struct sq_vu *vu);
+    void *script;                    /* the upper layer's instance */
+    struct sq_fiber *fiber;          /* NULL: no job, or parked */
+    void (*job)(struct sq_vu *vu);   /* NULL: none */
     void (*ended)(struct sq_vu *vu); /* on the loop's stack, after the job; NULL: nothing */
     struct sq_list ready;
     struct sq_timer wait_timer, interrupt_timer;
-    int64_t slice_start_ns;
+    int64_t slice_start_ns, iteration_start_ns;
     uint32_t id; /* __VU: 0 for setup, teardown, load and summary */
     uint32_t slot;
     size_t scenario;  /* index in the config; SIZE_MAX outside scenarios */
@@ -95,7 +103,9 @@ struct sq_vu {
     struct sq_tagset *tags, *metadata;
     struct sq_tagset *base_tags; /* of the activation, before groups */
     bool job_finished;
-    bool waiting;     /* suspended in sq_vu_wait */
+    bool waiting; /* suspended in sq_vu_wait, or parked */
+    bool lacked_stack;
+    bool parked;      /* the job has given its stack back */
     bool interrupted; /* the job must end; waits return at once */
     bool stop_asked;  /* start no further iteration */
     bool once;        /* one iteration for an arrival-rate executor */
@@ -105,14 +115,21 @@ struct sq_vu {
 struct sq_vu *sq_vu_new(struct sq_worker *worker, uint32_t id);
 void sq_vu_free(struct sq_vu *vu); /* no job may be running */
 
-/* Starts a job on a fresh fiber, at the end of this turn. One at a time. 0 or -ENOMEM. */
-SQ_MUST_USE int sq_vu_start(struct sq_vu *vu, void (*job)(struct sq_vu *vu));
+/* Starts a job at the end of this turn, one at a time. The run is stopped, and the job ends without
+ * having been called, if there is no memory for its stack (lacked_stack). */
+void sq_vu_start(struct sq_vu *vu, void (*job)(struct sq_vu *vu));
 
 /* ---- on the VU's fiber ---- */
 /* Until woken. 0, or SQ_ECANCELLED when the VU is interrupted (also when it was already). */
 int sq_vu_wait(struct sq_vu *vu);
 /* The same with a deadline of the loop's clock: also returns 0 when it has come. */
 int sq_vu_wait_until(struct sq_vu *vu, int64_t deadline_ns);
+/* A job that waits for long without a frame worth keeping gives its stack back: its function calls
+ * this, returns, and is called again from its start, on another stack, when the VU is woken or
+ * interrupted or the deadline (INT64_MAX: none) has come. */
+void sq_vu_park(struct sq_vu *vu, int64_t deadline_ns);
+/* First in such a job: is this the call after parking? */
+bool sq_vu_unpark(struct sq_vu *vu);
 /* Lets others run if this VU has had its slice; for the interrupt handler. */
 void sq_vu_yield_if_due(struct sq_vu *vu, int64_t now_ns);
 

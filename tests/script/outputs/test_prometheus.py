@@ -287,8 +287,6 @@ def query(port, text):
 
 def test_into_prometheus(t):
     port = start_prometheus(t)
-    if not port:
-        return
     run = t.run(SCRIPT, *OUT, prelude=False, ITERATIONS=600, env=environment(
         'http://127.0.0.1:%d/api/v1/write' % port, PUSH_INTERVAL='500ms', TREND_STATS='p(95),count,avg'))
     check(not run.logged('warning'), 'warnings: %r', run.logged('warning'))
@@ -303,8 +301,6 @@ def test_into_prometheus(t):
 
 def test_native_histograms_into_prometheus(t):
     port = start_prometheus(t)
-    if not port:
-        return
     run = t.run(SCRIPT, *OUT, prelude=False, ITERATIONS=600, env=environment(
         'http://127.0.0.1:%d/api/v1/write' % port, PUSH_INTERVAL='500ms', TREND_AS_NATIVE_HISTOGRAM='true',
         STALE_MARKERS='false'))
