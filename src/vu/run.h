@@ -46,50 +46,55 @@ struct sq_run_hooks {
 };
 
 struct sq_run {
+    /* ---- set before VUs run, who only read it ---- */
     struct sq_config *config; /* borrowed */
     struct sq_registry *registry;
     struct sq_tag_table *tag_table;
-    struct sq_totals *totals;
-    struct sq_check_tree *checks;
     const struct sq_script_ops *ops;
     void *script; /* the upper layer's shared state: bytecode, setup data */
-    struct sq_run_hooks hooks;
     struct sq_loop *loop;
-    struct sq_worker main_worker; /* load, setup, teardown and summary run here */
     struct sq_thread *threads;
     size_t threads_count;
+    struct sq_tagset *run_tags;
+    int64_t started_ns, executing_ns; /* run clock: setup's start, scenarios' start */
+    int64_t started_wall_ns, executing_wall_ns;
+    bool samples_wanted;
 
-    enum sq_run_phase phase;
+    /* ---- any thread ---- */
+    _Alignas(64) _Atomic uint64_t iterations_complete;
+    _Atomic uint64_t iterations_interrupted;
+    _Atomic int64_t vus_active;
+    _Atomic size_t vus_ready;
+    _Atomic uint64_t *scenario_ended; /* iterations that are over, by scenario; while executing */
+    _Atomic bool marked_failed;       /* exec.test.fail() */
+    _Atomic bool stopping_workers;    /* what starts now is cut at once */
+
+    /* ---- the main thread ---- */
+    _Alignas(64) struct sq_run_hooks hooks;
+    struct sq_worker main_worker; /* load, setup, teardown and summary run here */
+    struct sq_totals *totals;
+    struct sq_check_tree *checks;
     struct sq_schedule *schedule;
+    struct sq_pool *pool;
     struct sq_vu **vus; /* by id - 1 */
     size_t vus_count, vus_cap;
-    _Atomic size_t vus_ready;
-    struct sq_pool *pool;
+    size_t collecting; /* workers that owe us a shard */
+    size_t opening;    /* worker threads that have not reported yet */
+    size_t series_warn_at;
+    uint64_t sessions_cut;
     struct sq_timer tick_timer, second_timer, collect_timer, evaluate_timer, schedule_timer,
         watchdog_timer;
     struct sq_io signal_io;
-    int64_t started_ns, executing_ns, ended_ns; /* run clock: setup's start, scenarios' start */
-    int64_t started_wall_ns, executing_wall_ns;
-    uint64_t sessions_cut;
-    _Atomic uint64_t iterations_interrupted;
-    _Atomic uint64_t iterations_complete; /* any worker */
-    _Atomic int64_t vus_active;
-    _Atomic uint64_t *scenario_ended; /* iterations that are over, by scenario; while executing */
-    _Atomic bool marked_failed;       /* exec.test.fail() */
-    size_t collecting;                /* workers that owe us a shard */
-    int exit_code;                    /* the first reason wins (ENG-200) */
-    char *exit_reason;                /* words for it; NULL */
-    bool stopping;                    /* interrupted as a whole */
-    bool paused;                      /* waits between init and setup; the caller's loop */
-    bool lingering;                   /* over, but stays; a signal ends it without exit code */
-    bool workers_joined;
-    _Atomic bool stopping_workers; /* the same for workers: what starts now is cut at once */
-    struct sq_tagset *run_tags;
-    size_t series_warn_at;
-    size_t opening; /* worker threads that have not reported yet */
-    bool samples_wanted;
     unsigned signals;
+    enum sq_run_phase phase;
+    int64_t ended_ns;
+    int exit_code;     /* the first reason wins (ENG-200) */
+    char *exit_reason; /* words for it; NULL */
+    bool stopping;     /* interrupted as a whole */
+    bool paused;       /* waits between init and setup; the caller's loop */
+    bool lingering;    /* over, but stays; a signal ends it without exit code */
     bool phase_done;
+    bool workers_joined;
     bool news_read; /* the workers are gone and so is what they had posted */
 };
 

@@ -317,7 +317,8 @@ static JSValue test_abort(JSContext *ctx, JSValueConst this_val, int argc, JSVal
     JS_FreeCString(ctx, message);
     self->aborted = true;
     /* At load and in handleSummary nobody would hear a message any more. */
-    if (run->phase == SQ_PHASE_LOAD || run->phase == SQ_PHASE_ENDED)
+    if (self->vu->worker == &run->main_worker &&
+        (run->phase == SQ_PHASE_LOAD || run->phase == SQ_PHASE_ENDED))
         sq_run_stop(run, SQ_EXIT_ABORTED, reason);
     else
         sq_run_ask_stop(run, SQ_EXIT_ABORTED, reason);
