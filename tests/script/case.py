@@ -241,6 +241,12 @@ class Case:
             s.bind(('127.0.0.1', 0))
             return s.getsockname()[1]
 
+    def sanitized(self):
+        """Is squall a build with ASan or TSan, which is slower and has memory of its own?"""
+        with open(self.squall, 'rb') as f:
+            text = f.read()
+        return b'__asan_init' in text or b'__tsan_init' in text
+
     def spawn(self, args, env=None, cwd=None):
         """Starts a helper program; it is killed at the end of the case."""
         path = self.path('helper%d.log' % len(self.children))

@@ -10,15 +10,9 @@ from case import between, check, equal, parse_time, read
 SECONDS, WINDOW = 6, 0.1
 
 
-def rate_of(program):
-    """A tenth of it under a sanitizer, which makes each session many times dearer."""
-    with open(program, 'rb') as f:
-        text = f.read()
-    return 300 if b'__asan_init' in text or b'__tsan_init' in text else 3000
-
-
 def test_steady_rate(t):
-    rate, url = rate_of(t.squall), echo.start(t)
+    rate = 300 if t.sanitized() else 3000    # each session is many times dearer then
+    url = echo.start(t)
     run = t.start('''import ws from 'k6/ws';
 export const options = { scenarios: { s: {
   executor: 'constant-arrival-rate', rate: @RATE@, duration: '@SECONDS@s', preAllocatedVUs: 500, maxVUs: 1000 } } };

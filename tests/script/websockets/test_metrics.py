@@ -114,9 +114,7 @@ export default function () {
     time.sleep(0.5)
     kib = (resident() - before) / 2000
     print('# %.1f KiB a socket' % kib)
-    with open(t.squall, 'rb') as f:
-        sanitized = b'__asan_init' in f.read()
-    check(sanitized or kib <= 4, 'a socket costs %.1f KiB', kib)
+    check(t.sanitized() or kib <= 4, 'a socket costs %.1f KiB', kib)
     r = p.wait()
     equal(r.ev('closed'), [['closed', 1000, 2000]])
     equal((r.count('ws_sessions'), len(r.of('ws_ping')), len(r.of('ws_session_duration'))), (2000, 2000, 2000))
