@@ -94,7 +94,8 @@ struct sq_config {
     int64_t max_redirects, batch, batch_per_host, rps;
     char *http_debug;
     char *console_output;
-    struct sq_string_list out; /* --out values */
+    struct sq_string_list out;      /* --out values */
+    struct sq_pair_list collectors; /* "influxdb.addr": settings of outputs in the config file */
     bool linger, quiet, verbose, no_color;
     char *log_output, *log_format, *address;
     struct sq_pair_list env; /* -e */

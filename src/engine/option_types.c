@@ -483,6 +483,42 @@ int sq_set_pairs(struct sq_config *config, const struct sq_option *o, json_t *va
     return 0;
 }
 
+static int add_collector(struct sq_pair_list *list, const char *type, const char *key,
+                         const json_t *value, struct sq_error *err)
+{
+    if (json_is_null(value))
+        return 0;
+    if (!json_is_string(value) && !json_is_number(value) && !json_is_boolean(value))
+        return sq_error_set(err, SQ_EINVALID, "%s.%s is neither text, number nor boolean", type,
+                            key);
+    list->items = sq_xrealloc(list->items, (list->count + 1) * sizeof *list->items);
+    list->items[list->count++] = (struct sq_key_value){
+        sq_xasprintf("%s.%s", type, key), json_is_string(value)
+                                              ? sq_xstrdup(json_string_value(value))
+                                              : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT)};
+    return 0;
+}
+
+static int set_collectors(struct sq_config *config, const struct sq_option *o, json_t *value,
+                          json_t **shown, struct sq_error *err)
+{
+    const char *type, *key;
+    json_t *settings, *item;
+    int rc = 0;
+
+    (void)shown;
+    if (!json_is_object(value))
+        return sq_value_refuse(value, err, "an object of outputs");
+    json_object_foreach(value, type, settings)
+    {
+        if (!json_is_object(settings))
+            return sq_value_refuse(settings, err, "an object of settings");
+        json_object_foreach(settings, key, item) if (rc == 0) rc =
+            add_collector(sq_option_field(config, o), type, key, item, err);
+    }
+    return rc;
+}
+
 static void clear_pairs(struct sq_config *config, const struct sq_option *o)
 {
     struct sq_pair_list *list = sq_option_field(config, o);
@@ -761,6 +797,7 @@ static const struct {
     [SQ_OPT_SYSTEM_TAGS] = {text_list, set_system_tags, clear_system_tags},
     [SQ_OPT_PAIRS] = {text_pairs, sq_set_pairs, clear_pairs},
     [SQ_OPT_HOSTS] = {NULL, sq_set_hosts, clear_pairs},
+    [SQ_OPT_COLLECTORS] = {NULL, set_collectors, clear_pairs},
     [SQ_OPT_STAGES] = {text_stages, set_stages, clear_stages},
     [SQ_OPT_SCENARIOS] = {NULL, set_scenarios, clear_scenarios},
     [SQ_OPT_THRESHOLDS] = {NULL, set_thresholds, clear_thresholds},

@@ -104,7 +104,7 @@ const struct sq_option sq_options[] = {
     {"out", 'o', "OUT", "out", "TYPE=ARG", "send samples to an output, e.g. json=result.json",
         T(LIST), AT(out), GROUP(RESULTS), RUN, SQ_OPT_IN_FILE | SQ_OPT_REPEATS, NULL, NULL},
     {NULL, 0, NULL, "collectors", NULL, NULL,
-        T(ANY), NO, GROUP(RESULTS), 0, SQ_OPT_IN_FILE, NULL, NULL},
+        T(COLLECTORS), AT(collectors), GROUP(RESULTS), 0, SQ_OPT_IN_FILE, NULL, NULL},
     {NULL, 0, NULL, "thresholds", NULL, NULL,
         T(THRESHOLDS), AT(thresholds), GROUP(RESULTS), 0, JSON, NULL, NULL},
     {"no-thresholds", 0, "NO_THRESHOLDS", NULL, NULL, "do not evaluate thresholds",

@@ -21,6 +21,7 @@ enum sq_option_type {
     SQ_OPT_SYSTEM_TAGS,
     SQ_OPT_PAIRS,
     SQ_OPT_HOSTS,
+    SQ_OPT_COLLECTORS,
     SQ_OPT_STAGES,
     SQ_OPT_SCENARIOS,
     SQ_OPT_THRESHOLDS,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/duration.h"
+#include "base/log.h"
 #include "base/text.h"
 
 void sq_settings_init(struct sq_settings *s, const char *output, const struct sq_output_env *env,
@@ -23,6 +24,8 @@ void sq_settings_deinit(struct sq_settings *s)
         free(s->keys[i].value);
     }
     s->keys_count = 0;
+    free(s->collectors_used);
+    s->collectors_used = NULL;
 }
 
 int sq_settings_fail(struct sq_settings *s, const char *fmt, ...)
@@ -111,8 +114,78 @@ void sq_settings_add_keys(struct sq_settings *s, struct sq_slice text, char sepa
     }
 }
 
+/* ---- collectors of the config file ---- */
+
+static const struct sq_pair_list *collectors(const struct sq_settings *s)
+{
+    static const struct sq_pair_list none;
+
+    return s->env->config ? &s->env->config->collectors : &none;
+}
+
+/* Behind "influxdb.", or behind "prometheus-rw." for "experimental-prometheus-rw"; NULL: of another
+ * output. */
+static const char *collector_key(const struct sq_settings *s, const char *pair_key)
+{
+    const char *dot = strchr(pair_key, '.'), *shorter = s->output;
+    size_t len = (size_t)(dot - pair_key);
+
+    if (sq_text_starts(shorter, "experimental-"))
+        shorter += strlen("experimental-");
+    for (const char *name = s->output;; name = shorter) {
+        if (strlen(name) == len && memcmp(name, pair_key, len) == 0)
+            return dot + 1;
+        if (name == shorter)
+            return NULL;
+    }
+}
+
+/* PUSH_INTERVAL and pushInterval are the same name. */
+static bool same_name(const char *variable, const char *key)
+{
+    for (;; variable++, key++) {
+        variable += *variable == '_';
+        key += *key == '_';
+        if (sq_ascii_lower(*variable) != sq_ascii_lower(*key))
+            return false;
+        if (!*key)
+            return true;
+    }
+}
+
+static const char *in_collectors(struct sq_settings *s, const char *name, char what[static 80])
+{
+    const struct sq_pair_list *list = collectors(s);
+    const char *own = sq_text_starts(name, "PROMETHEUS_RW_") ? name + strlen("PROMETHEUS_RW_")
+                                                             : name + strcspn(name, "_") + 1;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const char *key = collector_key(s, list->items[i].key);
+        if (!key || !same_name(own, key))
+            continue;
+        if (!s->collectors_used)
+            s->collectors_used = sq_xcalloc(list->count, sizeof(bool));
+        s->collectors_used[i] = true;
+        snprintf(what, 80, "collectors.%s", list->items[i].key);
+        return *list->items[i].value ? list->items[i].value : NULL;
+    }
+    return NULL;
+}
+
+/* Some are only asked for when nothing else says it: no reason to stop. */
+static void tell_unused_collectors(const struct sq_settings *s)
+{
+    const struct sq_pair_list *list = collectors(s);
+
+    for (size_t i = 0; i < list->count; i++)
+        if (collector_key(s, list->items[i].key) && !(s->collectors_used && s->collectors_used[i]))
+            sq_log(SQ_LOG_WARN, "output", "collectors.%s of the config file has no effect",
+                   list->items[i].key);
+}
+
 int sq_settings_end(struct sq_settings *s)
 {
+    tell_unused_collectors(s);
     for (size_t i = 0; i < s->keys_count; i++)
         if (!s->keys[i].used)
             sq_settings_fail(s, "there is no setting '%s'", s->keys[i].key);
@@ -138,22 +211,19 @@ static const char *look_up(struct sq_settings *s, const char *name, const char *
                            char what[static 80])
 {
     static const char *const prefixes[] = {"SQUALL_", "K6_"};
-    const char *found = NULL;
+    char what_file[80] = "";
+    const char *found = NULL, *in_file = in_collectors(s, name, what_file);
 
     for (size_t i = 0; key && i < s->keys_count; i++)
         if (strcmp(s->keys[i].key, key) == 0) {
             s->keys[i].used = true;
             found = s->keys[i].value;
         }
-    if (found) {
-        snprintf(what, 80, "%s", key);
-        return found;
-    }
-    for (size_t i = 0; i < SQ_COUNT(prefixes) && !found; i++) {
-        found = variable(s, prefixes[i], name);
-        snprintf(what, 80, "%s%s", prefixes[i], name);
-    }
-    return found;
+    snprintf(what, 80, "%s", found ? key : what_file);
+    for (size_t i = 0; i < SQ_COUNT(prefixes) && !found; i++)
+        if ((found = variable(s, prefixes[i], name)))
+            snprintf(what, 80, "%s%s", prefixes[i], name);
+    return found ? found : in_file;
 }
 
 const char *sq_settings_text(struct sq_settings *s, const char *name, const char *key,

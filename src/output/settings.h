@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How an output is configured (MET-41): a default, the environment (SQUALL_X before K6_X), a key of
- * the ARG behind "TYPE=". The first value that is wrong is kept in `err`; the getters go on with
- * defaults, so that an output reads all of them and asks once. Main thread. */
+/* How an output is configured (MET-41): a default, `collectors.TYPE` of the config file, the
+ * environment (SQUALL_X before K6_X), a key of the ARG behind "TYPE=". In the config file a key is
+ * the variable's name without prefix and in any spelling: pushInterval, PUSH_INTERVAL. The first
+ * value that is wrong is kept in `err`; the getters go on with defaults, so that an output reads
+ * all of them and asks once. Main thread. */
 #pragma once
 #include "output/output.h"
 
@@ -17,6 +19,7 @@ struct sq_settings {
         bool used;
     } keys[SQ_SETTINGS_KEYS_MAX];
     size_t keys_count;
+    bool *collectors_used; /* of the config's pairs */
 };
 
 void sq_settings_init(struct sq_settings *s, const char *output, const struct sq_output_env *env,

@@ -37,6 +37,27 @@ def test_gzip_by_the_environment(t):
         compare(f.read(), run)
 
 
+def test_collectors_of_the_config_file(t):
+    """MET-41: below the environment and the ARG; whatever has no effect is said."""
+    config = t.write('config.json', '''{"collectors": {
+        "csv": {"fileName": "file.csv.gz", "saveInterval": "20ms", "timeFormat": "unix_milli", "nonsense": 1},
+        "influxdb": {"addr": null}}}''')
+    run = t.run(SCRIPT, '--out', 'csv', '-c', config, prelude=False, ITERATIONS=30, env={'K6_CSV_TIME_FORMAT': 'unix'})
+    with gzip.open(t.path('file.csv.gz'), 'rt', encoding='utf-8') as f:
+        compare(f.read(), run)
+    equal(len(run.logged('warning')), 1)
+    check('collectors.csv.nonsense of the config file has no effect' in run.stderr, 'log: %s', run.stderr)
+    run = t.run(SCRIPT, '--out', 'csv=arg.csv', '-c', config, prelude=False, ITERATIONS=30,
+                env={'K6_CSV_TIME_FORMAT': 'unix'})
+    compare(read(t.path('arg.csv')), run)
+    for text, words in (('{"csv": {"saveInterval": "soon"}}', "collectors.csv.saveInterval: 'soon' is not a duration"),
+                        ('{"csv": {"fileName": []}}', 'csv.fileName is neither text, number nor boolean'),
+                        ('{"csv": 1}', '1 is not an object of settings'), ('[]', '[] is not an object of outputs')):
+        config = t.write('wrong.json', '{"collectors": %s}' % text)
+        run = t.run(SCRIPT, '--out', 'csv', '-c', config, prelude=False, ITERATIONS=3, code=None)
+        check(run.code != 0 and words in run.stderr, 'said: %s', run.stderr)
+
+
 def test_default_name_and_stdout(t):
     t.run(SCRIPT, '--out', 'csv', prelude=False, ITERATIONS=60)
     check(read(t.path('file.csv')).startswith(HEADER), 'file.csv')
