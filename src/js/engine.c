@@ -377,6 +377,15 @@ static void null_exports(JSContext *ctx, JSModuleDef *m)
     }
 }
 
+void sq_js_module_rest_undefined(JSContext *ctx, JSModuleDef *m)
+{
+    for (int i = 0; i < m->export_entries_count; i++) {
+        JSExportEntry *e = &m->export_entries[i];
+        if (e->export_type == JS_EXPORT_TYPE_LOCAL && JS_IsNull(*e->u.local.var_ref->pvalue))
+            set_value(ctx, e->u.local.var_ref->pvalue, JS_UNDEFINED);
+    }
+}
+
 /* The engine cannot link or run what depends on a module that is running. */
 static bool reaches_running(JSModuleDef *m)
 {

@@ -81,6 +81,10 @@ int sq_js_module_tolerate_missing(JSContext *ctx, JSValueConst root,
                                   void (*fn)(void *user, const char *module, const char *name),
                                   void *user);
 
+/* For the init of a native module that is one object: names that it does not set are undefined, as
+ * properties are, and not null (ENG-17). After all others are set. */
+void sq_js_module_rest_undefined(JSContext *ctx, JSModuleDef *m);
+
 /* The value a linked and evaluated module exports under `name`: undefined when there is none. */
 JSValue sq_js_module_export(JSContext *ctx, JSValueConst module, const char *name);
 /* Calls fn with the name of each exported function. */

@@ -536,8 +536,8 @@ static void warn_missing(void *user, const char *module, const char *name)
     const struct sq_js_cell *cell = user;
 
     if (cell->worker->bundle->load_pass)
-        sq_log(SQ_LOG_WARN, "js", "'%s' does not export '%s': the imported name is null", module,
-               name);
+        sq_log(SQ_LOG_WARN, "js", "'%s' does not export '%s': the imported name has no value",
+               module, name);
 }
 
 static int fail(struct sq_js_cell *cell, struct sq_error *err)

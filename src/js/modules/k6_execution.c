@@ -436,7 +436,10 @@ static int init(JSContext *ctx, JSModuleDef *m)
     own[SQ_EXECUTION_METADATA] = new_tags(ctx, &kinds[OF_METADATA]);
     own[SQ_EXECUTION_METRICS] = new_object(ctx, metrics_properties, SQ_COUNT(metrics_properties));
     JS_SetPropertyFunctionList(ctx, all, default_properties, SQ_COUNT(default_properties));
-    return rc < 0 ? rc : JS_SetModuleExport(ctx, m, "default", all);
+    if (rc == 0)
+        rc = JS_SetModuleExport(ctx, m, "default", all);
+    sq_js_module_rest_undefined(ctx, m);
+    return rc;
 }
 
 void sq_k6_execution_class_ids(void)

@@ -611,8 +611,33 @@ void sq_k6_http_classes(JSContext *ctx)
     sq_k6_http_response_classes(ctx);
 }
 
+/* MOD-71 */
+#define CONSTANTS(X)                                                \
+    X(OCSP_REASON_AA_COMPROMISE, "aa_compromise")                   \
+    X(OCSP_REASON_AFFILIATION_CHANGED, "affiliation_changed")       \
+    X(OCSP_REASON_CA_COMPROMISE, "ca_compromise")                   \
+    X(OCSP_REASON_CERTIFICATE_HOLD, "certificate_hold")             \
+    X(OCSP_REASON_CESSATION_OF_OPERATION, "cessation_of_operation") \
+    X(OCSP_REASON_KEY_COMPROMISE, "key_compromise")                 \
+    X(OCSP_REASON_PRIVILEGE_WITHDRAWN, "privilege_withdrawn")       \
+    X(OCSP_REASON_REMOVE_FROM_CRL, "remove_from_crl")               \
+    X(OCSP_REASON_SUPERSEDED, "superseded")                         \
+    X(OCSP_REASON_UNSPECIFIED, "unspecified")                       \
+    X(OCSP_STATUS_GOOD, "good")                                     \
+    X(OCSP_STATUS_REVOKED, "revoked")                               \
+    X(OCSP_STATUS_SERVER_FAILED, "server_failed")                   \
+    X(OCSP_STATUS_UNKNOWN, "unknown")                               \
+    X(SSL_3_0, "ssl3.0")                                            \
+    X(TLS_1_0, "tls1.0")                                            \
+    X(TLS_1_1, "tls1.1")                                            \
+    X(TLS_1_2, "tls1.2")                                            \
+    X(TLS_1_3, "tls1.3")
+
 static const JSCFunctionListEntry functions[] = {
-    JS_CFUNC_MAGIC_DEF("asyncRequest", 4, request, 1),
+#define X(name, text) JS_PROP_STRING_DEF(#name, text, JS_PROP_C_W_E),
+    CONSTANTS(X)
+#undef X
+        JS_CFUNC_MAGIC_DEF("asyncRequest", 4, request, 1),
     JS_CFUNC_DEF("batch", 1, batch),
     JS_CFUNC_DEF("cookieJar", 0, cookie_jar),
     JS_CFUNC_MAGIC_DEF("del", 3, request_by_name, 5),
@@ -646,25 +671,31 @@ static int init(JSContext *ctx, JSModuleDef *m)
         if (JS_SetModuleExport(ctx, m, functions[i].name,
                                JS_GetPropertyStr(ctx, all, functions[i].name)) < 0)
             return -1;
-    return JS_SetModuleExport(ctx, m, "default", all);
+    int rc = JS_SetModuleExport(ctx, m, "default", all);
+    sq_js_module_rest_undefined(ctx, m);
+    return rc;
 }
 
-static const char *const exports[] = {"CookieJar",
-                                      "asyncRequest",
-                                      "batch",
-                                      "cookieJar",
-                                      "default",
-                                      "del",
-                                      "expectedStatuses",
-                                      "file",
-                                      "get",
-                                      "head",
-                                      "options",
-                                      "patch",
-                                      "post",
-                                      "put",
-                                      "request",
-                                      "setResponseCallback",
-                                      "url",
-                                      NULL};
+static const char *const exports[] = {
+#define X(name, text) #name,
+    CONSTANTS(X)
+#undef X
+        "CookieJar",
+    "asyncRequest",
+    "batch",
+    "cookieJar",
+    "default",
+    "del",
+    "expectedStatuses",
+    "file",
+    "get",
+    "head",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "request",
+    "setResponseCallback",
+    "url",
+    NULL};
 const struct sq_js_builtin sq_k6_http = {"k6/http", init, exports};

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The case tables EC-1 to EC-70 (load engine) and MC-1 to MC-27 (metrics): every number has a case somewhere."""
+"""The case tables EC-1 to EC-70 (load engine), MC-1 to MC-27 (metrics) and MD-1 to MD-32 (modules): every number has a
+case somewhere."""
 import os
 import re
 
 from case import check, equal
 
 SCRIPT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-TABLES = {'EC': 70, 'MC': 27}
-SAID = re.compile(r'\b(EC|MC)[- ]?(\d+)(?: to \1[- ](\d+))?(?!\d)')
+TABLES = {'EC': 70, 'MC': 27, 'MD': 32}
+SAID = re.compile(r'\b(EC|MC|MD)[- ]?(\d+)(?: to \1[- ](\d+))?(?!\d)')
 
 
 def numbers_in(text):

@@ -319,6 +319,12 @@ export default function () {
     equal(r.ev('same')[0][1:], [True, 200])
 
 
+def test_MOD71_constants(t):
+    run_ = run(t, "ev('r', http.TLS_1_0, http.TLS_1_3, TLS_1_2, http.OCSP_STATUS_GOOD, OCSP_REASON_KEY_COMPROMISE);",
+               head="import { TLS_1_2, OCSP_REASON_KEY_COMPROMISE } from 'k6/http';\n", HTTP='')
+    equal(run_.ev('r')[0][1:], ['tls1.0', 'tls1.3', 'tls1.2', 'good', 'key_compromise'])
+
+
 def test_init_context(t):
     web.start(t)
     r = run(t, "ev('e', early);", head='''
