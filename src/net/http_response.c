@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What libcurl hands us of a response, and what becomes of it: head, body, timings, and errors in
+ * the words and codes of MET-38. */
+#include <errno.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "net/http_private.h"
+#include "net/stream_private.h"
+#include "net/tls.h"
+
+enum { HEAD_BYTES_MAX = 1024 * 1024 };
+
+/* ---- as it comes ---- */
+
+static void take_status_line(struct sq_http_transfer *t, const char *line, size_t len)
+{
+    char *text = sq_xstrndup(line, len);
+    char *status = strchr(text, ' ');
+
+    t->head.len = 0;
+    t->body.len = 0;
+    t->head_over = false;
+    t->result.headers_count = 0;
+    t->result.status = 0;
+    if (status) {
+        *status++ = '\0';
+        while (*status == ' ')
+            status++;
+        t->result.status = atoi(status);
+        snprintf(t->proto, sizeof t->proto, "%s", strcmp(text, "HTTP/2") == 0 ? "HTTP/2.0" : text);
+        const char *rest = strchr(status, ' ');
+        while (rest && *rest == ' ')
+            rest++;
+        const char *known = sq_http_status_words(t->result.status);
+        const char *reason = rest && *rest ? rest : text[5] == '2' ? known : "";
+        snprintf(t->status_text, sizeof t->status_text, "%03d%s%s", t->result.status,
+                 *reason ? " " : "", reason);
+    }
+    free(text);
+}
+
+static void read_tls(struct sq_http_transfer *t)
+{
+    struct curl_tlssessioninfo *session = NULL;
+    static const char *const names[][2] = {
+        {"TLSv1.3", "tls1.3"}, {"TLSv1.2", "tls1.2"}, {"TLSv1.1", "tls1.1"}, {"TLSv1", "tls1.0"}};
+
+    if (!t->parsed.secure ||
+        t->net->http->curl.easy_getinfo(t->easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK ||
+        !session || session->backend != CURLSSLBACKEND_OPENSSL || !session->internals)
+        return;
+    const SSL *ssl = session->internals;
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+    const char *version = SSL_get_version(ssl);
+    const char *suite = cipher ? SSL_CIPHER_standard_name(cipher) : NULL;
+    for (size_t i = 0; i < SQ_COUNT(names); i++)
+        if (strcmp(version, names[i][0]) == 0)
+            snprintf(t->tls_version, sizeof t->tls_version, "%s", names[i][1]);
+    snprintf(t->tls_cipher, sizeof t->tls_cipher, "%s", suite ? suite : "");
+}
+
+/* One line at a time. Trailers, which come behind the blank line, are dropped. */
+size_t sq_http_on_header(char *data, size_t size, size_t count, void *user)
+{
+    struct sq_http_transfer *t = user;
+    size_t whole = size * count;
+    struct sq_slice line = sq_slice(data, whole);
+
+    while (line.len && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
+        line.len--;
+    if (line.len > 5 && memcmp(line.data, "HTTP/", 5) == 0) {
+        take_status_line(t, (const char *)line.data, line.len);
+        return whole;
+    }
+    if (t->head_over)
+        return whole;
+    if (line.len == 0) {
+        t->head_over = true;
+        read_tls(t);
+        return whole;
+    }
+    const uint8_t *colon = memchr(line.data, ':', line.len);
+    if (!colon || colon == line.data || memchr(line.data, 0, line.len))
+        return whole;
+    size_t name_len = (size_t)(colon - line.data);
+    struct sq_slice value = sq_slice_trim(sq_slice(colon + 1, line.len - name_len - 1));
+    if (t->head.len + line.len > HEAD_BYTES_MAX)
+        return 0;
+    sq_buf_put(&t->head, line.data, name_len);
+    sq_buf_putc(&t->head, '\0');
+    sq_buf_put(&t->head, value.data, value.len);
+    sq_buf_putc(&t->head, '\0');
+    t->result.headers_count++;
+    return whole;
+}
+
+size_t sq_http_on_body(char *data, size_t size, size_t count, void *user)
+{
+    struct sq_http_transfer *t = user;
+
+    if (t->discard_body)
+        return size * count;
+    return sq_buf_append(&t->body, data, size * count) < 0 ? 0 : size * count;
+}
+
+/* ---- errors ---- */
+
+static const char *short_words(int code)
+{
+    switch (code) {
+    case SQ_HTTP_CODE_TIMEOUT:
+        return "request timeout";
+    case SQ_HTTP_CODE_NO_HOST:
+        return "lookup: no such host";
+    case SQ_HTTP_CODE_BROKEN_PIPE:
+        return "write: broken pipe";
+    case SQ_HTTP_CODE_DIAL_TIMEOUT:
+        return "dial: i/o timeout";
+    case SQ_HTTP_CODE_REFUSED:
+        return "dial: connection refused";
+    case SQ_HTTP_CODE_RESET:
+        return "read: connection reset by peer";
+    case SQ_HTTP_CODE_AUTHORITY:
+        return "x509: unknown authority";
+    case SQ_HTTP_CODE_NAME:
+        return "x509: certificate doesn't match hostname";
+    default:
+        return NULL;
+    }
+}
+
+void sq_http_set_error(struct sq_http_transfer *t, int code, char *text)
+{
+    struct sq_http_result *r = &t->result;
+    const char *words = short_words(code);
+
+    free(t->text);
+    t->text = text;
+    r->error_code = code;
+    r->text = text;
+    r->error = words ? words : text;
+    r->status = 0;
+    r->status_text = r->headers = "";
+    r->headers_count = 0;
+    r->proto = "";
+    r->body = (struct sq_slice){0};
+}
+
+/* ---- the end ---- */
+
+static curl_off_t info_ns(struct sq_http_transfer *t, CURLINFO info)
+{
+    curl_off_t us = 0;
+
+    t->net->http->curl.easy_getinfo(t->easy, info, &us);
+    return us * SQ_NS_PER_US;
+}
+
+static long info_long(struct sq_http_transfer *t, CURLINFO info)
+{
+    long value = 0;
+
+    t->net->http->curl.easy_getinfo(t->easy, info, &value);
+    return value;
+}
+
+void sq_http_read_timings(struct sq_http_transfer *t)
+{
+    struct sq_http_timings *m = &t->result.timings;
+    int64_t lookup = info_ns(t, CURLINFO_NAMELOOKUP_TIME_T);
+    int64_t connect = info_ns(t, CURLINFO_CONNECT_TIME_T);
+    int64_t tls = info_ns(t, CURLINFO_APPCONNECT_TIME_T);
+    int64_t ready = info_ns(t, CURLINFO_PRETRANSFER_TIME_T);
+    int64_t first = info_ns(t, CURLINFO_STARTTRANSFER_TIME_T);
+    int64_t total = SQ_MAX(info_ns(t, CURLINFO_TOTAL_TIME_T), first);
+
+    /* Of a transfer that is cut libcurl has not taken the time. */
+    if (first == 0)
+        total = SQ_MAX(total, sq_now_ns() - t->curl_start_ns);
+
+    m->looking_up = t->resolved_ns - t->start_ns;
+    if (info_long(t, CURLINFO_NUM_CONNECTS) > 0) {
+        m->connecting = SQ_MAX(connect - lookup, INT64_C(0));
+        m->tls_handshaking = tls > connect ? tls - connect : 0;
+    }
+    if (ready == 0)
+        return; /* nothing was sent */
+    m->blocked = m->looking_up + ready;
+    int64_t sent = t->sent_ns ? t->sent_ns - t->curl_start_ns : ready;
+    int64_t answer = first > 0 ? first : total;
+    sent = SQ_MIN(SQ_MAX(sent, ready), SQ_MAX(answer, ready));
+    m->sending = sent - ready;
+    m->waiting = SQ_MAX(answer - sent, INT64_C(0));
+    m->receiving = total - SQ_MAX(answer, INT64_C(0));
+}
+
+void sq_http_read_peer(struct sq_http_transfer *t)
+{
+    char *ip = NULL;
+
+    t->net->http->curl.easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &ip);
+    snprintf(t->remote_ip, sizeof t->remote_ip, "%s", ip ? ip : "");
+    t->result.remote_port = (int)info_long(t, CURLINFO_PRIMARY_PORT);
+}
+
+static void connect_failed(struct sq_http_transfer *t)
+{
+    int error = (int)info_long(t, CURLINFO_OS_ERRNO);
+    char words[128];
+    int code = error == ECONNREFUSED ? SQ_HTTP_CODE_REFUSED
+               : error == ETIMEDOUT  ? SQ_HTTP_CODE_DIAL_TIMEOUT
+               : error == ECONNRESET ? SQ_HTTP_CODE_RESET
+               : error               ? SQ_HTTP_CODE_DIAL_ERRNO
+                                     : SQ_HTTP_CODE_DIAL;
+
+    sq_errno_text(error, words);
+    const char *why = error ? words : t->error_buffer;
+    bool v6 = strchr(t->remote_ip, ':') != NULL;
+    if (*t->remote_ip)
+        sq_http_set_error(t, code,
+                          sq_xasprintf("dial tcp %s%s%s:%d: connect: %s", v6 ? "[" : "",
+                                       t->remote_ip, v6 ? "]" : "", t->result.remote_port, why));
+    else
+        sq_http_set_error(t, code,
+                          sq_xasprintf("dial tcp %s:%u: %s", t->host, t->parsed.port, why));
+}
+
+static void tls_failed(struct sq_http_transfer *t, const char *words)
+{
+    int code = SQ_HTTP_CODE_TLS;
+    char *note = t->net->tls ? sq_tls_take_note(t->net->tls, &code) : NULL;
+
+    if (!note) {
+        note = t->text;
+        t->text = NULL;
+    }
+
+    if (!note && (strstr(words, "wrong version number") || strstr(words, "http request") ||
+                  strstr(words, "packet length too long")))
+        sq_http_set_error(t, SQ_HTTP_CODE_NOT_TLS,
+                          sq_xstrdup("tls: first record does not look like a TLS handshake"));
+    else
+        sq_http_set_error(t, code, note ? note : sq_xasprintf("tls: %s", words));
+}
+
+static void stream_failed(struct sq_http_transfer *t, const char *words, int otherwise)
+{
+    int error = (int)info_long(t, CURLINFO_OS_ERRNO);
+
+    if (error == ECONNRESET || strstr(words, "onnection reset"))
+        sq_http_set_error(t, SQ_HTTP_CODE_RESET, sq_xasprintf("read: connection reset by peer"));
+    else if (error == EPIPE || strstr(words, "roken pipe"))
+        sq_http_set_error(t, SQ_HTTP_CODE_BROKEN_PIPE, sq_xstrdup("write: broken pipe"));
+    else
+        sq_http_set_error(t, otherwise, sq_xstrdup(words));
+}
+
+static void explain(struct sq_http_transfer *t, CURLcode rc)
+{
+    const char *words = *t->error_buffer ? t->error_buffer : t->net->http->curl.easy_strerror(rc);
+
+    switch (rc) {
+    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9, which is how it reads anything else */
+    case CURLE_WEIRD_SERVER_REPLY:
+        sq_http_set_error(t, SQ_HTTP_CODE_GENERIC,
+                          sq_xasprintf("malformed HTTP response: %s", words));
+        return;
+    case CURLE_URL_MALFORMAT:
+        sq_http_set_error(t, SQ_HTTP_CODE_URL, sq_xasprintf("invalid URL: %s", words));
+        return;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        sq_http_set_error(t, SQ_HTTP_CODE_NO_HOST,
+                          sq_xasprintf("lookup %s: no such host", t->host));
+        return;
+    case CURLE_COULDNT_CONNECT:
+        connect_failed(t);
+        return;
+    case CURLE_OPERATION_TIMEDOUT: /* our own limit is the deadline: this one is of connecting */
+        sq_http_set_error(t, SQ_HTTP_CODE_DIAL_TIMEOUT,
+                          sq_xasprintf("dial tcp %s:%u: i/o timeout", t->host, t->parsed.port));
+        return;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ENGINE_INITFAILED:
+        tls_failed(t, words);
+        return;
+    case CURLE_GOT_NOTHING:
+        stream_failed(t, "EOF", SQ_HTTP_CODE_GENERIC);
+        return;
+    case CURLE_PARTIAL_FILE:
+        stream_failed(t, "unexpected EOF", SQ_HTTP_CODE_GENERIC);
+        return;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        stream_failed(t, words, SQ_HTTP_CODE_TCP);
+        return;
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        sq_http_set_error(t, SQ_HTTP_CODE_HTTP2, sq_xasprintf("http2: %s", words));
+        return;
+    case CURLE_BAD_CONTENT_ENCODING:
+        sq_http_set_error(t, SQ_HTTP_CODE_DECOMPRESSION,
+                          sq_xasprintf("error decompressing response body (%s)", words));
+        return;
+    case CURLE_WRITE_ERROR:
+        sq_http_set_error(
+            t, SQ_HTTP_CODE_GENERIC,
+            sq_xstrdup("the response is too large: above 1 GiB, or a head above 1 MiB"));
+        return;
+    default:
+        sq_http_set_error(t, SQ_HTTP_CODE_GENERIC, sq_xstrdup(words));
+        return;
+    }
+}
+
+void sq_http_take_result(struct sq_http_transfer *t, CURLcode rc)
+{
+    sq_http_read_peer(t);
+    sq_http_read_timings(t);
+    if (rc != CURLE_OK) {
+        explain(t, rc);
+    } else if (t->result.status == 0) {
+        sq_http_set_error(t, SQ_HTTP_CODE_GENERIC, sq_xstrdup("malformed HTTP response"));
+    } else {
+        t->result.headers = t->head.len ? (const char *)t->head.data : "";
+        t->result.body = sq_buf_slice(&t->body);
+    }
+}
