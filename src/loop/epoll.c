@@ -174,17 +174,31 @@ void sq_io_update(struct sq_loop *loop, struct sq_io *io, unsigned events)
         sq_panic("loop: cannot change the watch of descriptor %d (errno %d)", io->fd, errno);
 }
 
+static void forget(struct sq_loop *loop, struct sq_io *io)
+{
+    io->fd = -1;
+    io->events = 0;
+    for (int i = loop->batch_next; i < loop->batch_count; i++)
+        if (loop->batch[i].data.ptr == io)
+            loop->batch[i].data.ptr = NULL;
+}
+
 void sq_io_stop(struct sq_loop *loop, struct sq_io *io)
 {
     if (io->fd < 0)
         return;
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL) < 0)
         sq_panic("loop: cannot stop watching descriptor %d (errno %d)", io->fd, errno);
-    io->fd = -1;
-    io->events = 0;
-    for (int i = loop->batch_next; i < loop->batch_count; i++)
-        if (loop->batch[i].data.ptr == io)
-            loop->batch[i].data.ptr = NULL;
+    forget(loop, io);
+}
+
+void sq_io_forget(struct sq_loop *loop, struct sq_io *io)
+{
+    if (io->fd < 0)
+        return;
+    /* Fails when it is closed, or when the number is another file by now. */
+    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
+    forget(loop, io);
 }
 
 static void run_batch(struct sq_loop *loop)

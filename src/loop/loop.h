@@ -38,6 +38,8 @@ SQ_MUST_USE int sq_io_start(struct sq_loop *loop, struct sq_io *io, int fd, unsi
 void sq_io_update(struct sq_loop *loop, struct sq_io *io, unsigned events);
 /* No callback for this io runs after it, not even one that is already in this turn's batch. */
 void sq_io_stop(struct sq_loop *loop, struct sq_io *io);
+/* The same for a descriptor that a library may have closed already. */
+void sq_io_forget(struct sq_loop *loop, struct sq_io *io);
 
 /* ---- timers ---- */
 struct sq_timer {

@@ -32,14 +32,25 @@ struct watch { /* a socket that libcurl waits for */
 
 /* ---- wire bytes ---- */
 
-static void count_connection(struct sq_http_vu *vu, struct sq_http_connection *c)
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof cookie;
+
+    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
+}
+
+/* False: the descriptor is closed, or is another socket by now. */
+static bool count_connection(struct sq_http_vu *vu, struct sq_http_connection *c)
 {
     struct tcp_info info;
     socklen_t len = sizeof info;
 
+    if (cookie_of(c->fd) != c->cookie)
+        return false;
     if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
         len < offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof info.tcpi_bytes_retrans)
-        return;
+        return true;
     uint64_t sent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
     if (sent > c->sent_bytes)
         vu->counters->sent_bytes += sent - c->sent_bytes;
@@ -47,6 +58,17 @@ static void count_connection(struct sq_http_vu *vu, struct sq_http_connection *c
         vu->counters->received_bytes += info.tcpi_bytes_received - c->received_bytes;
     c->sent_bytes = SQ_MAX(c->sent_bytes, sent);
     c->received_bytes = SQ_MAX(c->received_bytes, (uint64_t)info.tcpi_bytes_received);
+    return true;
+}
+
+/* Of sockets that were never connected libcurl does not tell when it closes them. */
+static void count_connections(struct sq_http_vu *vu)
+{
+    for (size_t i = 0; i < vu->connections_count;)
+        if (count_connection(vu, &vu->connections[i]))
+            i++;
+        else
+            vu->connections[i] = vu->connections[--vu->connections_count];
 }
 
 curl_socket_t sq_http_on_open_socket(void *user, curlsocktype purpose,
@@ -63,7 +85,8 @@ curl_socket_t sq_http_on_open_socket(void *user, curlsocktype purpose,
         vu->connections =
             sq_xrealloc(vu->connections, vu->connections_cap * sizeof *vu->connections);
     }
-    vu->connections[vu->connections_count++] = (struct sq_http_connection){.fd = fd};
+    vu->connections[vu->connections_count++] =
+        (struct sq_http_connection){.fd = fd, .cookie = cookie_of(fd)};
     return fd;
 }
 
@@ -73,7 +96,7 @@ int sq_http_on_close_socket(void *user, curl_socket_t fd)
 
     for (size_t i = 0; i < vu->connections_count; i++)
         if (vu->connections[i].fd == fd) {
-            count_connection(vu, &vu->connections[i]);
+            (void)count_connection(vu, &vu->connections[i]);
             vu->connections[i] = vu->connections[--vu->connections_count];
             break;
         }
@@ -125,8 +148,8 @@ static int on_timeout_wanted(CURLM *multi, long timeout_ms, void *user)
 
 static void drop_watch(struct watch *w)
 {
-    if (w->io.fd >= 0)
-        sq_io_stop(w->http->net->loop, &w->io);
+    /* libcurl closes sockets that were never connected before it says so. */
+    sq_io_forget(w->http->net->loop, &w->io);
     sq_list_remove(&w->node);
     free(w);
 }
@@ -283,8 +306,7 @@ static void stop(struct sq_http_transfer *t)
     h->curl.slist_free(t->resolve);
     h->curl.slist_free(t->connect_to);
     t->headers = t->resolve = t->connect_to = NULL;
-    for (size_t i = 0; i < t->vu->connections_count; i++)
-        count_connection(t->vu, &t->vu->connections[i]);
+    count_connections(t->vu);
 }
 
 static void finish(struct sq_http_transfer *t)
@@ -515,5 +537,7 @@ void sq_http_transfer_free(struct sq_http_transfer *t)
     sq_buf_deinit(&t->request_headers);
     sq_buf_deinit(&t->head);
     sq_buf_deinit(&t->body);
+    sq_content_decoder_free(t->decoder);
+    free(t->length);
     free(t);
 }

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "loop/loop.h"
+#include "net/content_coding.h"
 #include "net/dns.h"
 #include "net/http.h"
 #include "net/net_private.h"
@@ -73,7 +74,8 @@ enum {
     SQ_HTTP_CODE_NOT_TLS = 1301,
     SQ_HTTP_CODE_AUTHORITY = 1310,
     SQ_HTTP_CODE_NAME = 1311,
-    SQ_HTTP_CODE_HTTP2 = 1610,
+    SQ_HTTP_CODE_HTTP2_STREAM = 1630,
+    SQ_HTTP_CODE_HTTP2_CONNECTION = 1650,
     SQ_HTTP_CODE_DECOMPRESSION = 1701,
 };
 
@@ -92,6 +94,7 @@ struct sq_http { /* of a thread */
 
 struct sq_http_connection {
     int fd;
+    uint64_t cookie;                     /* of the kernel: numbers of descriptors come again */
     uint64_t sent_bytes, received_bytes; /* already counted */
 };
 
@@ -126,16 +129,20 @@ struct sq_http_transfer {
     size_t request_headers_count;
     uint8_t *request_body;
     size_t request_body_len;
-    int64_t deadline_ns, start_ns, resolved_ns, curl_start_ns, sent_ns;
+    int64_t deadline_ns, start_ns, resolved_ns, curl_start_ns, sent_ns, first_ns;
     enum sq_http_auth auth;
     bool has_body, discard_body, no_reuse, proxy_shaken;
     /* the response */
     struct sq_buf head, body;
+    struct sq_content_decoder *decoder; /* NULL: the body is kept as it is */
+    struct sq_error coding_error;
+    char *length; /* Content-Length, NULL: not given */
+    bool two_lengths;
     char error_buffer[CURL_ERROR_SIZE];
     char remote_ip[SQ_ADDRESS_TEXT_BYTES], status_text[128], proto[16], tls_version[8],
         tls_cipher[64];
     char *text;
-    bool head_over;
+    bool head_over, over; /* over: libcurl is through */
     struct sq_http_result result;
 };
 /* ---- http.c ---- */

@@ -22,6 +22,10 @@ static void take_status_line(struct sq_http_transfer *t, const char *line, size_
 
     t->head.len = 0;
     t->body.len = 0;
+    sq_content_decoder_free(t->decoder);
+    t->decoder = NULL;
+    free(t->length);
+    t->length = NULL;
     t->head_over = false;
     t->result.headers_count = 0;
     t->result.status = 0;
@@ -30,6 +34,8 @@ static void take_status_line(struct sq_http_transfer *t, const char *line, size_
         while (*status == ' ')
             status++;
         t->result.status = atoi(status);
+        if (t->result.status >= 200)
+            t->first_ns = sq_now_ns();
         snprintf(t->proto, sizeof t->proto, "%s", strcmp(text, "HTTP/2") == 0 ? "HTTP/2.0" : text);
         const char *rest = strchr(status, ' ');
         while (rest && *rest == ' ')
@@ -62,6 +68,28 @@ static void read_tls(struct sq_http_transfer *t)
     snprintf(t->tls_cipher, sizeof t->tls_cipher, "%s", suite ? suite : "");
 }
 
+static int keep_body(void *user, const void *data, size_t len)
+{
+    struct sq_http_transfer *t = user;
+
+    return sq_buf_append(&t->body, data, len);
+}
+
+/* False: the response cannot be trusted. */
+static bool note_header(struct sq_http_transfer *t, struct sq_slice name, struct sq_slice value)
+{
+    if (sq_ascii_eq_nocase(name, sq_slice_str("Content-Encoding")) && !t->decoder &&
+        !t->discard_body)
+        t->decoder = sq_content_decoder_new(value, keep_body, t);
+    if (!sq_ascii_eq_nocase(name, sq_slice_str("Content-Length")))
+        return true;
+    /* RFC 9112 6.3: different lengths, different readers, different bodies. */
+    t->two_lengths = t->length && !sq_slice_eq(sq_slice_str(t->length), value);
+    if (!t->length)
+        t->length = sq_xstrndup((const char *)value.data, value.len);
+    return !t->two_lengths;
+}
+
 /* One line at a time. Trailers, which come behind the blank line, are dropped. */
 size_t sq_http_on_header(char *data, size_t size, size_t count, void *user)
 {
@@ -89,6 +117,8 @@ size_t sq_http_on_header(char *data, size_t size, size_t count, void *user)
     struct sq_slice value = sq_slice_trim(sq_slice(colon + 1, line.len - name_len - 1));
     if (t->head.len + line.len > HEAD_BYTES_MAX)
         return 0;
+    if (!note_header(t, sq_slice(line.data, name_len), value))
+        return 0;
     sq_buf_put(&t->head, line.data, name_len);
     sq_buf_putc(&t->head, '\0');
     sq_buf_put(&t->head, value.data, value.len);
@@ -100,10 +130,13 @@ size_t sq_http_on_header(char *data, size_t size, size_t count, void *user)
 size_t sq_http_on_body(char *data, size_t size, size_t count, void *user)
 {
     struct sq_http_transfer *t = user;
+    size_t whole = size * count;
 
     if (t->discard_body)
-        return size * count;
-    return sq_buf_append(&t->body, data, size * count) < 0 ? 0 : size * count;
+        return whole;
+    int rc = t->decoder ? sq_content_decoder_feed(t->decoder, data, whole, &t->coding_error)
+                        : keep_body(t, data, whole);
+    return rc < 0 ? 0 : whole;
 }
 
 /* ---- errors ---- */
@@ -167,6 +200,14 @@ static long info_long(struct sq_http_transfer *t, CURLINFO info)
     return value;
 }
 
+/* Since libcurl began; 0: it did not happen. */
+static int64_t since_start(const struct sq_http_transfer *t, int64_t at_ns)
+{
+    return at_ns ? SQ_MAX(at_ns - t->curl_start_ns, INT64_C(0)) : 0;
+}
+
+/* When an answer begins and when the request is out libcurl does not tell as k6 does: its
+ * STARTTRANSFER is the first byte in either direction. */
 void sq_http_read_timings(struct sq_http_transfer *t)
 {
     struct sq_http_timings *m = &t->result.timings;
@@ -174,27 +215,28 @@ void sq_http_read_timings(struct sq_http_transfer *t)
     int64_t connect = info_ns(t, CURLINFO_CONNECT_TIME_T);
     int64_t tls = info_ns(t, CURLINFO_APPCONNECT_TIME_T);
     int64_t ready = info_ns(t, CURLINFO_PRETRANSFER_TIME_T);
-    int64_t first = info_ns(t, CURLINFO_STARTTRANSFER_TIME_T);
-    int64_t total = SQ_MAX(info_ns(t, CURLINFO_TOTAL_TIME_T), first);
+    int64_t total = info_ns(t, CURLINFO_TOTAL_TIME_T);
+    int64_t first = since_start(t, t->first_ns), sent = since_start(t, t->sent_ns);
 
     /* Of a transfer that is cut libcurl has not taken the time. */
-    if (first == 0)
-        total = SQ_MAX(total, sq_now_ns() - t->curl_start_ns);
-
-    m->looking_up = t->resolved_ns - t->start_ns;
+    if (!t->over)
+        total = since_start(t, sq_now_ns());
     if (info_long(t, CURLINFO_NUM_CONNECTS) > 0) {
+        m->looking_up = t->resolved_ns - t->start_ns;
         m->connecting = SQ_MAX(connect - lookup, INT64_C(0));
         m->tls_handshaking = tls > connect ? tls - connect : 0;
     }
     if (ready == 0)
         return; /* nothing was sent */
-    m->blocked = m->looking_up + ready;
-    int64_t sent = t->sent_ns ? t->sent_ns - t->curl_start_ns : ready;
-    int64_t answer = first > 0 ? first : total;
-    sent = SQ_MIN(SQ_MAX(sent, ready), SQ_MAX(answer, ready));
+    m->blocked = t->resolved_ns - t->start_ns + ready;
+    total = SQ_MAX(SQ_MAX(total, first), ready);
+    int64_t answer = first ? SQ_MAX(first, ready) : total;
+    if (!sent)
+        sent = t->request_body_len && !first ? total : ready; /* cut while it was sent */
+    sent = SQ_MIN(SQ_MAX(sent, ready), answer);
     m->sending = sent - ready;
-    m->waiting = SQ_MAX(answer - sent, INT64_C(0));
-    m->receiving = total - SQ_MAX(answer, INT64_C(0));
+    m->waiting = answer - sent;
+    m->receiving = total - answer;
 }
 
 void sq_http_read_peer(struct sq_http_transfer *t)
@@ -248,14 +290,43 @@ static void tls_failed(struct sq_http_transfer *t, const char *words)
 
 static void stream_failed(struct sq_http_transfer *t, const char *words, int otherwise)
 {
-    int error = (int)info_long(t, CURLINFO_OS_ERRNO);
-
-    if (error == ECONNRESET || strstr(words, "onnection reset"))
+    /* CURLINFO_OS_ERRNO may be left from another transfer of the handle. */
+    if (strstr(words, "onnection reset"))
         sq_http_set_error(t, SQ_HTTP_CODE_RESET, sq_xasprintf("read: connection reset by peer"));
-    else if (error == EPIPE || strstr(words, "roken pipe"))
+    else if (strstr(words, "roken pipe"))
         sq_http_set_error(t, SQ_HTTP_CODE_BROKEN_PIPE, sq_xstrdup("write: broken pipe"));
+    else if (strstr(words, "chunked"))
+        sq_http_set_error(t, SQ_HTTP_CODE_GENERIC,
+                          sq_xasprintf("malformed chunked encoding: %s", words));
     else
         sq_http_set_error(t, otherwise, sq_xstrdup(words));
+}
+
+/* 1630 and the error's number + 1 for a stream, 1650 for a connection. */
+static void http2_failed(struct sq_http_transfer *t, bool stream, const char *words)
+{
+    enum { NUMBERS = 19 };
+    const char *at = strstr(words, "(err ");
+    int number = at ? atoi(at + strlen("(err ")) : -1;
+    int code = stream ? SQ_HTTP_CODE_HTTP2_STREAM : SQ_HTTP_CODE_HTTP2_CONNECTION;
+
+    if (number >= 0 && number < NUMBERS)
+        code += 1 + number;
+    sq_http_set_error(t, code, sq_xasprintf("http2: %s", words));
+}
+
+static void decoding_failed(struct sq_http_transfer *t)
+{
+    sq_http_set_error(t, SQ_HTTP_CODE_DECOMPRESSION,
+                      sq_xasprintf("error decompressing response body (%s)", t->coding_error.text));
+}
+
+static void too_large(struct sq_http_transfer *t)
+{
+    sq_http_set_error(t, SQ_HTTP_CODE_GENERIC,
+                      sq_xstrdup(t->head_over ? "the response is too large: above 1 GiB"
+                                              : "the head of the response is too large: above 300 "
+                                                "KB, or a line above 100 KB"));
 }
 
 static void explain(struct sq_http_transfer *t, CURLcode rc)
@@ -296,22 +367,31 @@ static void explain(struct sq_http_transfer *t, CURLcode rc)
     case CURLE_PARTIAL_FILE:
         stream_failed(t, "unexpected EOF", SQ_HTTP_CODE_GENERIC);
         return;
+    case CURLE_OUT_OF_MEMORY: /* also a line above its 100 KB */
+        too_large(t);
+        return;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
+        if (strstr(words, "Too large response headers")) {
+            too_large(t);
+            return;
+        }
         stream_failed(t, words, SQ_HTTP_CODE_TCP);
         return;
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
-        sq_http_set_error(t, SQ_HTTP_CODE_HTTP2, sq_xasprintf("http2: %s", words));
-        return;
-    case CURLE_BAD_CONTENT_ENCODING:
-        sq_http_set_error(t, SQ_HTTP_CODE_DECOMPRESSION,
-                          sq_xasprintf("error decompressing response body (%s)", words));
+        http2_failed(t, rc == CURLE_HTTP2_STREAM, words);
         return;
     case CURLE_WRITE_ERROR:
-        sq_http_set_error(
-            t, SQ_HTTP_CODE_GENERIC,
-            sq_xstrdup("the response is too large: above 1 GiB, or a head above 1 MiB"));
+        if (t->coding_error.code) {
+            decoding_failed(t);
+            return;
+        }
+        if (t->two_lengths)
+            sq_http_set_error(t, SQ_HTTP_CODE_GENERIC,
+                              sq_xstrdup("malformed HTTP response: Content-Length twice"));
+        else
+            too_large(t);
         return;
     default:
         sq_http_set_error(t, SQ_HTTP_CODE_GENERIC, sq_xstrdup(words));
@@ -321,12 +401,18 @@ static void explain(struct sq_http_transfer *t, CURLcode rc)
 
 void sq_http_take_result(struct sq_http_transfer *t, CURLcode rc)
 {
+    t->over = true;
     sq_http_read_peer(t);
     sq_http_read_timings(t);
     if (rc != CURLE_OK) {
         explain(t, rc);
+    } else if (t->result.status && !t->head_over) {
+        /* libcurl takes a connection that is closed there for the end of the head. */
+        sq_http_set_error(t, SQ_HTTP_CODE_GENERIC, sq_xstrdup("unexpected EOF"));
     } else if (t->result.status == 0) {
         sq_http_set_error(t, SQ_HTTP_CODE_GENERIC, sq_xstrdup("malformed HTTP response"));
+    } else if (t->decoder && sq_content_decoder_end(t->decoder, &t->coding_error) < 0) {
+        decoding_failed(t);
     } else {
         t->result.headers = t->head.len ? (const char *)t->head.data : "";
         t->result.body = sq_buf_slice(&t->body);

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
@@ -13,6 +12,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "js/modules/k6_http.h"
+#include "net/content_coding.h"
 
 static JSClassID file_class, url_class;
 /* Marks the objects of these classes: what they hold are plain properties. */
@@ -469,32 +469,10 @@ static int set_body(JSContext *ctx, struct http_call *call, JSValueConst value)
     return probe.has_file ? put_multipart(ctx, call, value) : put_form(ctx, call, value);
 }
 
-/* zlib's window bits: 15 for the zlib form that HTTP calls deflate, 15 + 16 for gzip. */
-static void compress_body(struct http_call *call, int window_bits)
-{
-    z_stream z = {0};
-    struct sq_buf out = {0};
-
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY) !=
-        Z_OK)
-        sq_panic("out of memory for zlib");
-    size_t bound = deflateBound(&z, call->body.len);
-    if (sq_buf_reserve(&out, bound) < 0)
-        sq_panic("out of memory for a compressed body");
-    z.next_in = call->body.data;
-    z.avail_in = (uInt)call->body.len;
-    z.next_out = out.data;
-    z.avail_out = (uInt)out.cap;
-    deflate(&z, Z_FINISH);
-    out.len = z.total_out;
-    deflateEnd(&z);
-    sq_buf_deinit(&call->body);
-    call->body = out;
-}
-
 static int apply_compression(JSContext *ctx, struct http_call *call)
 {
     struct sq_buf names = {0};
+    struct sq_error err = {0};
     int rc = 0;
 
     if (!call->compression || !call->has_body || call->failure)
@@ -502,19 +480,20 @@ static int apply_compression(JSContext *ctx, struct http_call *call)
     for (const char *p = call->compression; rc == 0 && *p;) {
         size_t len = strcspn(p, ",");
         struct sq_slice name = sq_slice_trim(sq_slice(p, len));
-        bool gzip = sq_slice_eq(name, sq_slice_str("gzip"));
-        if (gzip || sq_slice_eq(name, sq_slice_str("deflate"))) {
-            compress_body(call, gzip ? 15 + 16 : 15);
+        struct sq_buf packed = {0};
+        rc = sq_content_encode(name, sq_buf_slice(&call->body), &packed, &err);
+        if (rc == 0) {
+            struct sq_buf plain = call->body;
+            call->body = packed;
+            packed = plain;
             if (names.len)
                 sq_buf_puts(&names, ", ");
             sq_buf_put(&names, name.data, name.len);
         } else {
-            sq_js_throw(ctx,
-                        "compression '%.*s' of requests is not supported: squall has gzip and "
-                        "deflate",
-                        (int)name.len, name.data);
+            sq_js_throw(ctx, "compression: %s", *err.text ? err.text : sq_status_text(rc));
             rc = -1;
         }
+        sq_buf_deinit(&packed);
         p += len + (p[len] == ',');
     }
     if (rc == 0 && names.len)
