@@ -239,3 +239,35 @@ SQ_TEST(http_deadline_and_cancel)
     SQ_CHECK_EQ(b.done, 1);
     bench_deinit(&b);
 }
+
+/* A name server that is there and says nothing. */
+SQ_TEST(http_deadline_while_resolving)
+{
+    struct bench b;
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int silent = socket(AF_INET, SOCK_DGRAM, 0);
+    char servers[32];
+
+    SQ_CHECK_EQ(bind(silent, (struct sockaddr *)&a, sizeof a), 0);
+    SQ_CHECK_EQ(getsockname(silent, (struct sockaddr *)&a, &len), 0);
+    snprintf(servers, sizeof servers, "127.0.0.1:%u", ntohs(a.sin_port));
+    bench_init(&b);
+    sq_http_vu_free(b.vu);
+    sq_net_free(b.net);
+    b.options.dns_servers = servers;
+    SQ_CHECK_EQ(sq_net_new(b.loop, &b.options, &b.net, NULL), 0);
+    b.vu = sq_http_vu_new(b.net, 1, &b.counters);
+    struct sq_http_request request = {.method = "GET",
+                                      .url = "http://never.test/",
+                                      .deadline_ns = sq_now_ns() + 100 * SQ_NS_PER_MS};
+    struct sq_http_transfer *t = sq_http_start(b.vu, &request, on_done, &b);
+    run(&b);
+    SQ_CHECK_EQ(b.done, 1);
+    SQ_CHECK_EQ(sq_http_transfer_result(t)->error_code, 1050);
+    SQ_CHECK_EQ(sq_http_transfer_result(t)->timings.waiting, 0);
+    SQ_CHECK_EQ(sq_http_transfer_result(t)->timings.connecting, 0);
+    sq_http_transfer_free(t);
+    bench_deinit(&b);
+    close(silent);
+}
