@@ -49,6 +49,7 @@ struct sq_js_bundle {
     int64_t origin_ns, origin_wall_ns; /* of performance.now */
     struct sq_js_secrets *secrets;     /* of --secret-source; NULL: none (k6_secrets.c) */
     bool base_mode;                    /* --compatibility-mode=base: no `global` (ENG-24) */
+    _Atomic int64_t http_slot_ns;      /* when the next HTTP request may start (option rps) */
     struct sq_js_shared_array *shared_arrays; /* by name; under their lock, each immutable */
     pthread_mutex_t shared_arrays_lock;
     pthread_mutex_t told_lock; /* the one thing that workers write: */

@@ -462,6 +462,7 @@ static void on_limit(struct sq_timer *timer)
     if (t->easy) {
         sq_http_read_peer(t);
         sq_http_read_timings(t);
+        t->result.sent_head = sq_buf_slice(&t->sent_head);
     }
     fail(t, SQ_HTTP_CODE_TIMEOUT, sq_xstrdup("request timeout"));
 }
@@ -495,6 +496,7 @@ struct sq_http_transfer *sq_http_start(struct sq_http_vu *vu, const struct sq_ht
     t->auth = request->auth;
     t->discard_body = request->discard_body;
     t->no_reuse = request->no_reuse;
+    t->keep_heads = request->keep_heads;
     t->body.max_bytes = SQ_HTTP_BODY_BYTES_MAX;
     t->result = (struct sq_http_result){
         .error = "",
@@ -537,6 +539,8 @@ void sq_http_transfer_free(struct sq_http_transfer *t)
     sq_buf_deinit(&t->request_headers);
     sq_buf_deinit(&t->head);
     sq_buf_deinit(&t->body);
+    sq_buf_deinit(&t->sent_head);
+    sq_buf_deinit(&t->received_head);
     sq_content_decoder_free(t->decoder);
     free(t->length);
     free(t);

@@ -33,6 +33,7 @@ struct sq_http_request {
     bool has_body;
     bool discard_body;   /* of the response */
     bool no_reuse;       /* close the connection afterwards */
+    bool keep_heads;     /* as they were on the wire: for --http-debug */
     int64_t deadline_ns; /* loop time, for everything up to the last byte of the body */
     enum sq_http_auth auth;
 };
@@ -51,7 +52,8 @@ struct sq_http_result {
     /* headers_count times name NUL value NUL, as received. */
     const char *headers;
     size_t headers_count;
-    struct sq_slice body; /* decoded (MOD-70) */
+    struct sq_slice body;                     /* decoded (MOD-70) */
+    struct sq_slice sent_head, received_head; /* of all that this round trip took; keep_heads */
     const char *remote_ip;
     int remote_port;
     const char *tls_version, *tls_cipher; /* "tls1.3", IANA name; "" without TLS */

@@ -206,6 +206,11 @@ static void set_callbacks(struct sq_http_transfer *t, struct sq_http *h)
     SET(CURLOPT_OPENSOCKETDATA, t->vu);
     SET(CURLOPT_CLOSESOCKETFUNCTION, sq_http_on_close_socket);
     SET(CURLOPT_CLOSESOCKETDATA, t->vu);
+    if (t->keep_heads) {
+        SET(CURLOPT_DEBUGFUNCTION, sq_http_on_debug);
+        SET(CURLOPT_DEBUGDATA, t);
+        SET(CURLOPT_VERBOSE, 1L);
+    }
 }
 
 /* False: an https URL and a libcurl without OpenSSL. */

@@ -131,10 +131,11 @@ struct sq_http_transfer {
     size_t request_body_len;
     int64_t deadline_ns, start_ns, resolved_ns, curl_start_ns, sent_ns, first_ns;
     enum sq_http_auth auth;
-    bool has_body, discard_body, no_reuse, proxy_shaken;
+    bool has_body, discard_body, no_reuse, keep_heads, proxy_shaken;
     /* the response */
     struct sq_buf head, body;
-    struct sq_content_decoder *decoder; /* NULL: the body is kept as it is */
+    struct sq_buf sent_head, received_head; /* keep_heads */
+    struct sq_content_decoder *decoder;     /* NULL: the body is kept as it is */
     struct sq_error coding_error;
     char *length; /* Content-Length, NULL: not given */
     bool two_lengths;
@@ -168,3 +169,4 @@ void sq_http_read_timings(struct sq_http_transfer *t);
 void sq_http_take_result(struct sq_http_transfer *t, CURLcode rc);
 size_t sq_http_on_header(char *data, size_t size, size_t count, void *user);
 size_t sq_http_on_body(char *data, size_t size, size_t count, void *user);
+int sq_http_on_debug(CURL *easy, curl_infotype type, char *data, size_t len, void *user);

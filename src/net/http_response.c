@@ -315,6 +315,19 @@ static void http2_failed(struct sq_http_transfer *t, bool stream, const char *wo
     sq_http_set_error(t, code, sq_xasprintf("http2: %s", words));
 }
 
+int sq_http_on_debug(CURL *easy, curl_infotype type, char *data, size_t len, void *user)
+{
+    struct sq_http_transfer *t = user;
+    struct sq_buf *to = type == CURLINFO_HEADER_OUT  ? &t->sent_head
+                        : type == CURLINFO_HEADER_IN ? &t->received_head
+                                                     : NULL;
+
+    (void)easy;
+    if (to && to->len + len <= HEAD_BYTES_MAX)
+        sq_buf_put(to, data, len);
+    return 0;
+}
+
 static void decoding_failed(struct sq_http_transfer *t)
 {
     sq_http_set_error(t, SQ_HTTP_CODE_DECOMPRESSION,
@@ -402,6 +415,8 @@ static void explain(struct sq_http_transfer *t, CURLcode rc)
 void sq_http_take_result(struct sq_http_transfer *t, CURLcode rc)
 {
     t->over = true;
+    t->result.sent_head = sq_buf_slice(&t->sent_head);
+    t->result.received_head = sq_buf_slice(&t->received_head);
     sq_http_read_peer(t);
     sq_http_read_timings(t);
     if (rc != CURLE_OK) {

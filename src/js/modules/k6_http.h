@@ -56,6 +56,7 @@ struct http_call {
     char *hop_url, *hop_method, *host_port;
     size_t hops;
     int64_t deadline_ns;
+    struct sq_timer pace; /* until its slot (option rps) */
     bool started, arrived, over, body_dropped, foreign;
     void (*on_over)(struct http_call *call); /* of a call that nobody's fiber waits for */
     char *failure;                           /* it could not even be built; owned */
@@ -83,6 +84,8 @@ bool http_is_url(JSValueConst value);
 int http_run(struct sq_js_instance *self, struct http_call *calls, size_t count, size_t batch,
              size_t per_host);
 
+/* The timer `pace` of a call is due. */
+void http_call_begin(struct sq_timer *timer);
 /* Starts a call that goes on by itself; on_over is called once, on the loop's stack or at once. */
 void http_start_alone(struct http_call *call, void (*on_over)(struct http_call *call));
 

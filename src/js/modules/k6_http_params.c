@@ -693,6 +693,7 @@ int http_call_init(JSContext *ctx, struct http_call *call, const char *method, J
         .type = config->discard_response_bodies ? HTTP_NONE : HTTP_TEXT,
         .expected = http_of(self)->expected,
     };
+    call->pace = SQ_TIMER_INIT(http_call_begin);
     for (char *p = call->method; *p; p++)
         *p = (char)toupper((unsigned char)*p);
     if (!is_token(call->method))
@@ -712,6 +713,8 @@ int http_call_init(JSContext *ctx, struct http_call *call, const char *method, J
 
 void http_call_deinit(JSContext *ctx, struct http_call *call)
 {
+    if (sq_timer_running(&call->pace))
+        sq_timer_stop(call->self->vu->worker->loop, &call->pace);
     sq_http_transfer_free(call->transfer);
     for (size_t i = 0; i < call->headers_count; i++) {
         free((char *)call->headers[i].name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* k6/http: calls under way. One round trip after the other (MOD-69), each with its cookies
  * (MOD-67) and samples (MET-36); many calls at once for a batch (MOD-61). */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -221,6 +222,7 @@ static void start_hop(struct http_call *call, const char *referer)
         .has_body = call->has_body && !call->body_dropped,
         .discard_body = call->type == HTTP_NONE,
         .no_reuse = config->no_connection_reuse,
+        .keep_heads = config->http_debug && *config->http_debug,
         .deadline_ns = call->deadline_ns,
         .auth = call->auth,
     };
@@ -231,17 +233,43 @@ static void start_hop(struct http_call *call, const char *referer)
     free(headers);
 }
 
-static void start_call(struct http_call *call)
+/* One for the whole process, at most `rps` a second; first come first served. */
+static int64_t take_slot(struct http_call *call)
 {
+    int64_t rps = call->self->vu->worker->run->config->rps, now = sq_now_ns();
+    _Atomic int64_t *free_ns = &call->self->cell->worker->bundle->http_slot_ns;
+    int64_t slot, next = atomic_load(free_ns);
+
+    if (rps <= 0)
+        return now;
+    do
+        slot = SQ_MAX(next, now);
+    while (!atomic_compare_exchange_weak(free_ns, &next, slot + SQ_NS_PER_S / rps));
+    return slot;
+}
+
+void http_call_begin(struct sq_timer *timer)
+{
+    struct http_call *call = SQ_CONTAINER_OF(timer, struct http_call, pace);
     int64_t now = sq_now_ns();
 
-    call->started = true;
-    call->hop_url = sq_xstrdup(call->url);
-    call->hop_method = sq_xstrdup(call->method);
     call->deadline_ns = call->timeout_ns > 0 && call->timeout_ns < INT64_MAX - now
                             ? now + call->timeout_ns
                             : INT64_MAX;
     start_hop(call, NULL);
+}
+
+static void start_call(struct http_call *call)
+{
+    int64_t slot = take_slot(call);
+
+    call->started = true;
+    call->hop_url = sq_xstrdup(call->url);
+    call->hop_method = sq_xstrdup(call->method);
+    if (slot > sq_now_ns())
+        sq_timer_start(call->self->vu->worker->loop, &call->pace, slot);
+    else
+        http_call_begin(&call->pace);
 }
 
 static const char *find_location(const struct sq_http_result *r)
@@ -314,11 +342,37 @@ static bool follow(struct http_call *call, const struct sq_http_result *r)
     return true;
 }
 
+/* --http-debug: the wire's heads; the bodies as the script has them. */
+static void log_hop(const struct http_call *call, const struct sq_http_result *r)
+{
+    const char *debug = call->self->vu->worker->run->config->http_debug;
+    bool full = debug && strcmp(debug, "full") == 0;
+    struct sq_buf text = {0};
+
+    if (!debug || !*debug)
+        return;
+    sq_buf_puts(&text, "Request:\n");
+    sq_buf_put(&text, r->sent_head.data, r->sent_head.len);
+    if (full && !call->body_dropped)
+        sq_buf_put(&text, call->body.data, call->body.len);
+    sq_log_line(SQ_LOG_INFO, (const char *)text.data, text.len, "http-debug", NULL);
+    text.len = 0;
+    sq_buf_puts(&text, "Response:\n");
+    sq_buf_put(&text, r->received_head.data, r->received_head.len);
+    if (full)
+        sq_buf_put(&text, r->body.data, r->body.len);
+    if (r->error_code)
+        sq_buf_puts(&text, r->text);
+    sq_log_line(SQ_LOG_INFO, (const char *)text.data, text.len, "http-debug", NULL);
+    sq_buf_deinit(&text);
+}
+
 static void hop_arrived(struct http_call *call)
 {
     const struct sq_http_result *r = sq_http_transfer_result(call->transfer);
 
     call->arrived = false;
+    log_hop(call, r);
     store_cookies(call, r);
     emit_samples(call, r);
     if (r->error_code || !follow(call, r))
