@@ -457,6 +457,91 @@ static JSValue val(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst
     return s ? value_of(ctx, s, argv[0]) : JS_EXCEPTION;
 }
 
+/* ---- forms ---- */
+
+enum serialize { TO_TEXT, TO_LIST, TO_OBJECT };
+
+struct fields {
+    JSContext *ctx;
+    JSValue list; /* of {name, value}, or an object */
+    uint32_t count;
+};
+
+static int add_field(void *user, const char *name, const char *value)
+{
+    struct fields *f = user;
+    JSValue field = JS_NewObject(f->ctx);
+
+    JS_DefinePropertyValueStr(f->ctx, field, "name", JS_NewString(f->ctx, name), JS_PROP_C_W_E);
+    JS_DefinePropertyValueStr(f->ctx, field, "value", JS_NewString(f->ctx, value), JS_PROP_C_W_E);
+    return JS_DefinePropertyValueUint32(f->ctx, f->list, f->count++, field, JS_PROP_C_W_E) < 0 ? -1
+                                                                                              : 0;
+}
+
+/* The last one of a name counts. */
+static int set_field(void *user, const char *name, const char *value)
+{
+    struct fields *f = user;
+
+    return JS_DefinePropertyValueStr(f->ctx, f->list, name, JS_NewString(f->ctx, value),
+                                     JS_PROP_C_W_E) < 0
+               ? -1
+               : 0;
+}
+
+static int write_field(void *user, const char *name, const char *value)
+{
+    struct sq_buf *out = user;
+
+    if (out->len)
+        sq_buf_putc(out, '&');
+    sq_js_put_form_text(out, name, strlen(name));
+    sq_buf_putc(out, '=');
+    sq_js_put_form_text(out, value, strlen(value));
+    return 0;
+}
+
+static JSValue serialize(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
+                         int magic)
+{
+    const struct selection *s = JS_GetOpaque2(ctx, this_val, selection_class);
+    struct sq_buf text = {0};
+    int rc = 0;
+
+    (void)argc, (void)argv;
+    if (!s)
+        return JS_EXCEPTION;
+    if (magic == TO_TEXT) {
+        for (size_t i = 0; i < s->count; i++)
+            (void)html_each_field(s->nodes[i], write_field, &text);
+        return text_value(ctx, &text);
+    }
+    struct fields f = {ctx, magic == TO_LIST ? JS_NewArray(ctx) : JS_NewObject(ctx), 0};
+    for (size_t i = 0; i < s->count && rc == 0; i++)
+        rc = html_each_field(s->nodes[i], magic == TO_LIST ? add_field : set_field, &f);
+    if (rc == 0)
+        return f.list;
+    JS_FreeValue(ctx, f.list);
+    return JS_EXCEPTION;
+}
+
+static JSValue data(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    const struct selection *s = JS_GetOpaque2(ctx, this_val, selection_class);
+
+    (void)argc;
+    if (!s)
+        return JS_EXCEPTION;
+    if (!s->count)
+        return JS_UNDEFINED;
+    if (JS_IsUndefined(argv[0]))
+        return html_all_data(ctx, s->nodes[0]);
+    const char *key = JS_ToCString(ctx, argv[0]);
+    JSValue value = key ? html_data(ctx, s->nodes[0], key) : JS_EXCEPTION;
+    JS_FreeCString(ctx, key);
+    return value;
+}
+
 static const JSCFunctionListEntry selection_methods[] = {
     JS_CFUNC_MAGIC_DEF("find", 1, walk, FIND),
     JS_CFUNC_MAGIC_DEF("children", 1, walk, CHILDREN),
@@ -488,6 +573,10 @@ static const JSCFunctionListEntry selection_methods[] = {
     JS_CFUNC_DEF("text", 0, get_text),
     JS_CFUNC_DEF("html", 1, get_html),
     JS_CFUNC_DEF("val", 1, val),
+    JS_CFUNC_DEF("data", 1, data),
+    JS_CFUNC_MAGIC_DEF("serialize", 0, serialize, TO_TEXT),
+    JS_CFUNC_MAGIC_DEF("serializeArray", 0, serialize, TO_LIST),
+    JS_CFUNC_MAGIC_DEF("serializeObject", 0, serialize, TO_OBJECT),
     JS_PROP_STRING_DEF("[Symbol.toStringTag]", "Selection", JS_PROP_CONFIGURABLE),
 };
 

@@ -25,6 +25,16 @@ void html_text(const xmlNode *node, struct sq_buf *out);
 /* Markup of what is in the node. */
 void html_inner(const struct html_document *d, const xmlNode *node, struct sq_buf *out);
 
+/* ---- k6_html_form.c ---- */
+/* 0, or -1 to stop. */
+typedef int html_field_fn(void *user, const char *name, const char *value);
+/* Each name and value that a form with the controls in and under `root` would send; what fn said.
+ */
+int html_each_field(const xmlNode *root, html_field_fn *fn, void *user);
+/* The value of a data-* attribute as jQuery reads it: JSON where it is. undefined: none. */
+JSValue html_data(JSContext *ctx, const xmlNode *node, const char *key);
+JSValue html_all_data(JSContext *ctx, const xmlNode *node);
+
 /* ---- k6_html_selector.c ---- */
 struct html_selector;
 /* NULL with words. */

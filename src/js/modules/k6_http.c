@@ -414,13 +414,16 @@ static bool may_request(JSContext *ctx)
     return true;
 }
 
-static JSValue run_one(JSContext *ctx, const char *method, JSValueConst url, JSValueConst body,
-                       JSValueConst params)
+JSValue http_request(JSContext *ctx, const char *method, JSValueConst url, JSValueConst body,
+                     JSValueConst params)
 {
     /* The fiber's stack is small, and callbacks of the loop point here meanwhile. */
-    struct http_call *call = sq_xmalloc(sizeof *call);
+    struct http_call *call;
     JSValue result = JS_EXCEPTION;
 
+    if (!may_request(ctx))
+        return JS_EXCEPTION;
+    call = sq_xmalloc(sizeof *call);
     if (http_call_init(ctx, call, method, url, body, params) == 0) {
         if (http_run(call->self, call, 1, 1, 1) < 0)
             result = sq_js_throw_interrupted(ctx);
@@ -450,8 +453,8 @@ static JSValue request_by_name(JSContext *ctx, JSValueConst this_val, int argc, 
         sq_log(SQ_LOG_WARN, "http",
                "http.%s takes a URL and params: what stands behind them is ignored",
                magic ? "head" : "get");
-    return bodiless ? run_one(ctx, methods[magic], args[0], JS_UNDEFINED, args[1])
-                    : run_one(ctx, methods[magic], args[0], args[1], args[2]);
+    return bodiless ? http_request(ctx, methods[magic], args[0], JS_UNDEFINED, args[1])
+                    : http_request(ctx, methods[magic], args[0], args[1], args[2]);
 }
 
 /* request and asyncRequest */
@@ -468,7 +471,7 @@ static JSValue request(JSContext *ctx, JSValueConst this_val, int argc, JSValueC
     const char *method = JS_ToCString(ctx, args[0]);
     JSValue result = !method ? JS_EXCEPTION
                      : async ? http_async_request(ctx, method, args[1], args[2], args[3])
-                             : run_one(ctx, method, args[1], args[2], args[3]);
+                             : http_request(ctx, method, args[1], args[2], args[3]);
     JS_FreeCString(ctx, method);
     return result;
 }
@@ -520,8 +523,10 @@ static int add_member(JSContext *ctx, void *user, const char *key, JSValueConst 
         b->keys = sq_xrealloc(b->keys, (b->count + 64) * sizeof *b->keys);
     }
     /* Counted first: what was begun is taken back with the rest. */
-    b->calls[b->count] = (struct http_call){
-        .self = sq_js_self(ctx), .jar_value = JS_UNDEFINED, .expected_value = JS_UNDEFINED};
+    b->calls[b->count] = (struct http_call){.self = sq_js_self(ctx),
+                                            .jar_value = JS_UNDEFINED,
+                                            .expected_value = JS_UNDEFINED,
+                                            .pace = SQ_TIMER_INIT(http_call_begin)};
     b->keys[b->count] = sq_xstrdup(key);
     return init_member(ctx, &b->calls[b->count++], member);
 }

@@ -77,6 +77,8 @@ void http_canonical_name(char *name);
 JSValue http_new_file(JSContext *ctx, int argc, JSValueConst *argv);
 JSValue http_new_url(JSContext *ctx, int argc, JSValueConst *argv);
 bool http_is_url(JSValueConst value);
+/* An object as a form, keys sorted; -1: an exception is pending. */
+int http_form_text(JSContext *ctx, JSValueConst fields, struct sq_buf *out);
 
 /* ---- k6_http_request.c ---- */
 /* Runs the calls to their end, `batch` at once and `per_host` of them for one host. -1: the VU is
@@ -98,11 +100,22 @@ JSValue http_async_request(JSContext *ctx, const char *method, JSValueConst url,
 /* The Response of a call that is over, or an exception (interrupted or `throw`). */
 JSValue http_new_response(JSContext *ctx, struct http_call *call);
 
+/* Response.html(selector) of any object with a `body`. */
+JSValue http_response_html(JSContext *ctx, JSValueConst response, JSValueConst selector);
+
+/* ---- k6_http_form.c ---- */
+/* Response.clickLink(options) and submitForm(options). */
+JSValue http_click_link(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
+JSValue http_submit_form(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
+
 /* ---- k6_http_json.c ---- */
 /* The value at a GJSON path (MOD-66), a new reference; undefined: there is none. */
 JSValue http_json_path(JSContext *ctx, JSValueConst root, const char *path);
 
 /* ---- k6_http.c ---- */
+/* A whole request: the Response or an exception. Not in the init code (checked here). */
+JSValue http_request(JSContext *ctx, const char *method, JSValueConst url, JSValueConst body,
+                     JSValueConst params);
 struct k6_http *http_of(struct sq_js_instance *self);
 /* Each cookie that the jar has for the URL. */
 void sq_k6_http_each_cookie(struct sq_cookie_jar *jar, const char *url,

@@ -241,7 +241,7 @@ static int set_url(JSContext *ctx, struct http_call *call, JSValueConst value)
 
 /* ---- bodies ---- */
 
-static void put_form_text(struct sq_buf *out, const char *text, size_t len)
+void sq_js_put_form_text(struct sq_buf *out, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
@@ -337,25 +337,28 @@ static int by_key(const void *a, const void *b)
     return rc ? rc : (x->order > y->order) - (x->order < y->order);
 }
 
-static int put_form(JSContext *ctx, struct http_call *call, JSValueConst value)
+int http_form_text(JSContext *ctx, JSValueConst fields, struct sq_buf *out)
 {
     struct form form = {0};
-    int rc = sq_js_each_key(ctx, value, collect_field, &form);
+    int rc = sq_js_each_key(ctx, fields, collect_field, &form);
 
-    if (rc == 0) {
-        if (form.count)
-            qsort(form.fields, form.count, sizeof *form.fields, by_key);
-        for (size_t i = 0; i < form.count; i++) {
-            if (i)
-                sq_buf_putc(&call->body, '&');
-            put_form_text(&call->body, form.fields[i].key, strlen(form.fields[i].key));
-            sq_buf_putc(&call->body, '=');
-            put_form_text(&call->body, form.fields[i].value, form.fields[i].value_len);
-        }
-        call->form_type = sq_xstrdup("application/x-www-form-urlencoded");
+    if (rc == 0 && form.count)
+        qsort(form.fields, form.count, sizeof *form.fields, by_key);
+    for (size_t i = 0; rc == 0 && i < form.count; i++) {
+        if (i)
+            sq_buf_putc(out, '&');
+        sq_js_put_form_text(out, form.fields[i].key, strlen(form.fields[i].key));
+        sq_buf_putc(out, '=');
+        sq_js_put_form_text(out, form.fields[i].value, form.fields[i].value_len);
     }
     form_deinit(&form);
     return rc;
+}
+
+static int put_form(JSContext *ctx, struct http_call *call, JSValueConst value)
+{
+    call->form_type = sq_xstrdup("application/x-www-form-urlencoded");
+    return http_form_text(ctx, value, &call->body);
 }
 
 struct multipart {

@@ -110,19 +110,18 @@ static JSValue response_json(JSContext *ctx, JSValueConst this_val, int argc, JS
     return found;
 }
 
-static JSValue response_html(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+JSValue http_response_html(JSContext *ctx, JSValueConst response, JSValueConst selector)
 {
-    JSValue body = JS_GetPropertyStr(ctx, this_val, "body"), result = JS_EXCEPTION;
+    JSValue body = JS_GetPropertyStr(ctx, response, "body"), result = JS_EXCEPTION;
     size_t len = 0;
 
-    (void)argc; /* the engine pads argv to the declared length */
     const uint8_t *bytes = JS_IsObject(body) ? sq_js_bytes(ctx, body, &len) : NULL;
     if (bytes) {
-        result = sq_k6_html_parse(ctx, (const char *)bytes, len, argv[0]);
+        result = sq_k6_html_parse(ctx, (const char *)bytes, len, selector);
     } else if (JS_IsString(body)) {
         const char *text = JS_ToCStringLen(ctx, &len, body);
         if (text)
-            result = sq_k6_html_parse(ctx, text, len, argv[0]);
+            result = sq_k6_html_parse(ctx, text, len, selector);
         JS_FreeCString(ctx, text);
     } else if (!JS_HasException(ctx)) {
         sq_js_throw(ctx, "the body is null so we can't transform it to HTML - this likely was "
@@ -132,23 +131,17 @@ static JSValue response_html(JSContext *ctx, JSValueConst this_val, int argc, JS
     return result;
 }
 
-static JSValue response_form(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
-                             int magic)
+static JSValue response_html(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
-    static const char *const names[] = {"submitForm", "clickLink"};
-
-    (void)this_val, (void)argc, (void)argv;
-    return sq_js_throw(ctx,
-                       "this version of squall does not have Response.%s(); take the address "
-                       "from Response.html() and request it",
-                       names[magic]);
+    (void)argc; /* the engine pads argv to the declared length */
+    return http_response_html(ctx, this_val, argv[0]);
 }
 
 static const JSCFunctionListEntry methods[] = {
     JS_CFUNC_DEF("json", 1, response_json),
     JS_CFUNC_DEF("html", 1, response_html),
-    JS_CFUNC_MAGIC_DEF("submitForm", 1, response_form, 0),
-    JS_CFUNC_MAGIC_DEF("clickLink", 1, response_form, 1),
+    JS_CFUNC_DEF("submitForm", 1, http_submit_form),
+    JS_CFUNC_DEF("clickLink", 1, http_click_link),
 };
 
 void sq_k6_http_response_class_ids(void)

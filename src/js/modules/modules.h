@@ -75,6 +75,9 @@ JSValue sq_js_settled(JSContext *ctx, JSValue value);
 int sq_js_secrets_open(struct sq_js_bundle *bundle, struct sq_error *err);
 void sq_js_secrets_free(struct sq_js_secrets *secrets);
 
+/* application/x-www-form-urlencoded. (k6_http_params.c) */
+void sq_js_put_form_text(struct sq_buf *out, const char *text, size_t len);
+
 enum sq_base64 { SQ_BASE64_URL = 1, SQ_BASE64_RAW = 2 }; /* bits; raw: without padding */
 /* A string. */
 JSValue sq_k6_base64(JSContext *ctx, const uint8_t *data, size_t len, unsigned variant);

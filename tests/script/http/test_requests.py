@@ -319,6 +319,38 @@ export default function () {
     equal(r.ev('same')[0][1:], [True, 200])
 
 
+def test_MOD65_links(t):
+    server = web.start(t)
+    r = run(t, '''
+  const page = http.get(u + '/form?page');
+  ev('r', page.clickLink().json('path'), page.clickLink({ selector: 'a.x', params: { headers: { 'X-P': '1' } } }).json('path'));
+  ev('bad', caught(() => page.clickLink({ selector: 'b' })), caught(() => page.clickLink({ selector: 'a[name]' })),
+     caught(() => http.get(u + '/', { responseType: 'none' }).clickLink()), caught(() => page.clickLink({ selector: '>>' })));
+''')
+    equal(r.ev('r')[0][1:], ['/echo?first', '/echo?second'])
+    equal(headers(server.asked[2])['X-P'], '1')
+    for err in r.ev('bad')[0][1:]:
+        go_error(err, 'link')
+
+
+def test_MOD65_forms(t):
+    server = web.start(t)
+    r = run(t, '''
+  const page = http.get(u + '/form?page');
+  const show = (r) => ev('r', r.json('method'), r.json('path'), r.json('body'));
+  show(page.submitForm());
+  show(page.submitForm({ fields: { q: 'other', more: [1, 2] }, submitSelector: 'none' }));
+  show(page.submitForm({ formSelector: '#login', fields: { user: 'ann' }, params: { tags: { mine: 'x' } } }));
+  ev('self', page.submitForm({ formSelector: '#self' }).url);
+  ev('bad', caught(() => page.submitForm({ formSelector: '#nope' })));
+''')
+    equal([e[1:] for e in r.ev('r')], [['GET', '/echo?kept=1&go=Go&q=a+b', ''], ['GET', '/echo?kept=1&more=1&more=2&q=other', ''],
+                                       ['POST', '/echo', 'csrf=t0k&user=ann']])
+    equal(r.one('self'), server.base + '/form?page&z=1')
+    equal(len(r.of('http_reqs', mine='x')), 1)
+    go_error(r.one('bad'), 'form')
+
+
 def test_MOD71_constants(t):
     run_ = run(t, "ev('r', http.TLS_1_0, http.TLS_1_3, TLS_1_2, http.OCSP_STATUS_GOOD, OCSP_REASON_KEY_COMPROMISE);",
                head="import { TLS_1_2, OCSP_REASON_KEY_COMPROMISE } from 'k6/http';\n", HTTP='')

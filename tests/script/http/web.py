@@ -59,6 +59,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def page_missing(self, query):
         self.answer(404, 'no such page')
 
+    def page_form(self, query):
+        self.answer(200, '''<a name=here>no link</a><a href="echo?first">one</a><a class=x href="/echo?second#part">two</a>
+<form action="/echo?kept=1" id=search><input name=q value="a b"><button type=submit name=go value=Go></form>
+<form method=POST action="echo" id=login><input name=user><input type=hidden name=csrf value=t0k></form>
+<form id=self><input name=z value=1></form>''')
+
     def page_root(self, query):
         self.answer(200, 'hello', [('X-Two', 'a'), ('x-two', 'b'), ('content-type', 'text/plain')])
 

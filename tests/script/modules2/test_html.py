@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """k6/html and Response.html (MOD-75, MOD-76)."""
 import http.server
+import json
 import threading
 
 from case import check, equal, go_error, type_error
@@ -105,6 +106,35 @@ ev('own', caught(() => f('li').each(() => { throw new RangeError('mine'); })), c
         equal(err['name'], 'RangeError')
 
 
+FORM = """<form><fieldset disabled><input name=off value=1></fieldset><input name=a value="1 &amp; 2"><input value=nameless>
+<input name=b disabled value=x><input type=SUBMIT name=go value=Go><input type=checkbox name=c checked><input type=checkbox name=d>
+<input type=radio name=r value=1><input type=radio name=r value=2 checked><input type=file name=f><textarea name=t>ü
+ä</textarea><select name=one><option>first<option value=2>second</select><select name=many multiple><option selected>x<option>y
+<option selected value=z>zz</select><select name=none multiple><option>q</select><input name=a value=3></form>"""
+
+
+def test_MOD_75_forms(t):
+    run = t.run(HTML + """
+export default function () {
+  const form = parseHTML(%s).find('form');
+  ev('array', form.serializeArray().map((f) => f.name + '=' + f.value));
+  ev('object', form.serializeObject());
+  ev('text', form.serialize());
+  ev('parts', form.find('input[type=radio]').serialize(), form.find('textarea').serializeArray().length, form.find('p').serialize());
+  const d = parseHTML('<p data-a="1" data-foo-bar="x" data-j=\\'{"k":[1]}\\' data-t=true data-n=null data-z=007 data-f=1.5 data-bad="{" data-e="" class=c></p><i></i>');
+  const p = d.find('p');
+  ev('data', p.data());
+  ev('keys', p.data('fooBar'), p.data('foo-bar'), p.data('j').k[0], p.data('none') === undefined, d.find('b').data('a') === undefined,
+     JSON.stringify(d.find('i').data()));
+}""" % json.dumps(FORM))
+    equal(run.one('array'), ['a=1 & 2', 'c=on', 'r=2', 't=ü\nä', 'one=first', 'many=x', 'many=z', 'a=3'])
+    equal(run.one('object'), {'a': '3', 'c': 'on', 'r': '2', 't': 'ü\nä', 'one': 'first', 'many': 'z'})
+    equal(run.one('text'), 'a=1+%26+2&c=on&r=2&t=%C3%BC%0A%C3%A4&one=first&many=x&many=z&a=3')
+    equal(run.ev('parts')[0][1:], ['r=2', 1, ''])
+    equal(run.one('data'), {'a': 1, 'fooBar': 'x', 'j': {'k': [1]}, 't': True, 'n': None, 'z': '007', 'f': 1.5, 'bad': '{', 'e': ''})
+    equal(run.ev('keys')[0][1:], ['x', 'x', 1, True, True, '{}'])
+
+
 def test_MOD_75_odd_documents(t):
     run = t.run(HTML + '''
 export default function () {
@@ -142,7 +172,7 @@ import http from 'k6/http';
 export default function () {
   const url = 'http://127.0.0.1:@WEB@/', res = http.get(url), bin = http.get(url, { responseType: 'binary' });
   ev('csrf', res.html().find('input[name=csrf]').attr('value'), res.html('title').text(), bin.html('li').size());
-  ev('none', caught(() => http.get(url, { responseType: 'none' }).html()), caught(() => res.clickLink()));
+  ev('none', caught(() => http.get(url, { responseType: 'none' }).html()), caught(() => res.clickLink({ selector: 'a.none' })));
 }''', WEB=server.server_port)
         server.shutdown()
     equal(run.ev('csrf'), [['csrf', 'tok"en', 'T & t', 4]])
