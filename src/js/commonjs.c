@@ -2,12 +2,14 @@
 /* CommonJS files and require() (ENG-15, ENG-16). A file is compiled once, as the body of a function
  * of `module`, `exports` and `require`; every VU runs it when somebody first imports or requires
  * it. To modules that import it, it is a module whose exports are set once it has run. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "js/instance.h"
 #include "js/kits.h"
 
 static const char head[] = "(function (module, exports, require) {", tail[] = "\n})";
+static_assert(sizeof head - 1 == SQ_JS_COMMONJS_HEAD_BYTES, "positions are counted from behind it");
 
 /* A file that has run, or is running, in the init code of one VU. */
 struct sq_js_commonjs {

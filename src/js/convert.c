@@ -26,6 +26,8 @@ static void append_stack(JSContext *ctx, struct sq_buf *out, JSValueConst except
 {
     JSValue stack = JS_GetPropertyStr(ctx, exception, "stack");
     const char *text = JS_IsString(stack) ? JS_ToCString(ctx, stack) : NULL;
+    const struct sq_js_cell *cell = JS_GetContextOpaque(ctx);
+    struct sq_js_bundle *bundle = cell->worker->bundle;
 
     /* "    at f (file:1:2)" becomes k6's "\tat f (file:1:2)". */
     for (const char *line = text; line && *line;) {
@@ -35,7 +37,7 @@ static void append_stack(JSContext *ctx, struct sq_buf *out, JSValueConst except
             line++, len--;
         if (len) {
             sq_buf_puts(out, "\n\t");
-            sq_buf_put(out, line, len);
+            sq_js_put_frame(bundle, sq_slice(line, len), out);
         }
         line += len + (end != NULL);
     }

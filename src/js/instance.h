@@ -47,9 +47,11 @@ struct sq_js_bundle {
     bool load_pass;
     struct sq_js_stripper *stripper;   /* of types; made when needed, gone after the load pass */
     int64_t origin_ns, origin_wall_ns; /* of performance.now */
-    struct sq_js_secrets *secrets;     /* of --secret-source; NULL: none (k6_secrets.c) */
-    bool base_mode;                    /* --compatibility-mode=base: no `global` (ENG-24) */
-    _Atomic int64_t http_slot_ns;      /* when the next HTTP request may start (option rps) */
+    struct sq_js_map *maps;            /* source maps (origin.c) */
+    pthread_mutex_t maps_lock;
+    struct sq_js_secrets *secrets; /* of --secret-source; NULL: none (k6_secrets.c) */
+    bool base_mode;                /* --compatibility-mode=base: no `global` (ENG-24) */
+    _Atomic int64_t http_slot_ns;  /* when the next HTTP request may start (option rps) */
     struct sq_js_shared_array *shared_arrays; /* by name; under their lock, each immutable */
     pthread_mutex_t shared_arrays_lock;
     pthread_mutex_t told_lock; /* the one thing that workers write: */
@@ -272,6 +274,21 @@ void sq_js_render(JSContext *ctx, struct sq_buf *out, JSValueConst value);
 char *sq_js_resolve_specifier(const char *base, const char *specifier, struct sq_error *err);
 /* Reads a file named by path or file:// URL. */
 int sq_js_read_file(const char *name, struct sq_buf *out, struct sq_error *err);
+/* `path` as seen from the file `base`, a file:// URL; owned: free. */
+char *sq_js_join_file(const char *base, const char *path);
+/* A module's text, from the network if it is there; only while the script loads. */
+int sq_js_read_module(struct sq_js_bundle *bundle, const char *name, struct sq_buf *out,
+                      struct sq_error *err);
+/* Copies it for an archive, if one is being made. */
+void sq_js_keep_source(struct sq_js_bundle *bundle, const char *name, const struct sq_buf *source);
+
+/* The source map that a module names, if any; what is wrong with it is a warning. (origin.c) */
+void sq_js_note_map(struct sq_js_bundle *bundle, const char *name, const struct sq_buf *source);
+/* Appends a line of a stack trace, with the position that its source map knows. Any thread. */
+void sq_js_put_frame(struct sq_js_bundle *bundle, struct sq_slice frame, struct sq_buf *out);
+void sq_js_maps_free(struct sq_js_map *maps);
+
+enum { SQ_JS_COMMONJS_HEAD_BYTES = 38 }; /* before a CommonJS file's own text */
 /* A module or file of the test by its absolute name: from an archive, if the test is one. */
 int sq_js_read_source(const struct sq_js_bundle *bundle, const char *name, struct sq_buf *out,
                       struct sq_error *err);

@@ -67,6 +67,14 @@ static char *file_url(const char *directory, const char *path)
     return url;
 }
 
+char *sq_js_join_file(const char *base, const char *path)
+{
+    char *directory = directory_of(base), *url = file_url(directory, path);
+
+    free(directory);
+    return url;
+}
+
 char *sq_js_file_url(const char *path)
 {
     char directory[PATH_MAX];
@@ -97,10 +105,7 @@ char *sq_js_resolve_specifier(const char *base, const char *specifier, struct sq
                 sq_error_set(err, SQ_EINVALID, "cannot import '%s': no such address", specifier);
             return joined;
         }
-        char *directory = directory_of(base);
-        char *url = file_url(directory, specifier);
-        free(directory);
-        return url;
+        return sq_js_join_file(base, specifier);
     }
     if (strstr(specifier, "://"))
         sq_error_set(err, SQ_EINVALID,
@@ -211,7 +216,7 @@ int sq_js_read_source(const struct sq_js_bundle *bundle, const char *name, struc
     return rc;
 }
 
-static void keep_source(struct sq_js_bundle *bundle, const char *name, const struct sq_buf *source)
+void sq_js_keep_source(struct sq_js_bundle *bundle, const char *name, const struct sq_buf *source)
 {
     struct sq_buf copy = {0};
 
@@ -466,8 +471,8 @@ static struct sq_js_module *remember_module(struct sq_js_bundle *bundle, const c
     return m;
 }
 
-static int read_module(struct sq_js_bundle *bundle, const char *name, struct sq_buf *out,
-                       struct sq_error *err)
+int sq_js_read_module(struct sq_js_bundle *bundle, const char *name, struct sq_buf *out,
+                      struct sq_error *err)
 {
     if (sq_text_starts(name, remote_scheme) && !bundle->sealed && !sq_js_find_source(bundle, name))
         return sq_js_fetch_module(bundle, name, out, err);
@@ -479,7 +484,7 @@ static JSModuleDef *load_source(struct sq_js_cell *cell, const char *name, struc
     JSContext *ctx = cell->ctx;
     struct sq_js_bundle *bundle = cell->worker->bundle;
 
-    keep_source(bundle, name, source);
+    sq_js_keep_source(bundle, name, source);
     sq_buf_cstr(source);
     bool meta = remember_module(bundle, name, source)->meta;
     JSModuleDef *m = compile_source(cell, name, source);
@@ -487,6 +492,8 @@ static JSModuleDef *load_source(struct sq_js_cell *cell, const char *name, struc
         add_meta(ctx, m, name);
     if (!m && is_own_syntax_error(cell))
         quote_line(ctx, name, source);
+    if (m)
+        sq_js_note_map(bundle, name, source);
     return m;
 }
 
@@ -505,7 +512,7 @@ static JSModuleDef *load_file(struct sq_js_cell *cell, const char *name)
             name);
         return NULL;
     }
-    if (read_module(cell->worker->bundle, name, &source, &err) < 0)
+    if (sq_js_read_module(cell->worker->bundle, name, &source, &err) < 0)
         JS_ThrowReferenceError(ctx, "%s", err.text);
     else
         m = load_source(cell, name, &source);

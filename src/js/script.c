@@ -35,6 +35,7 @@ struct sq_js_bundle *sq_js_bundle_new(struct sq_config *config)
     bundle->origin_ns = sq_now_ns();
     bundle->origin_wall_ns = sq_wall_ns();
     pthread_mutex_init(&bundle->told_lock, NULL);
+    pthread_mutex_init(&bundle->maps_lock, NULL);
     bundle->cell_vus_max = 256;
     bundle->user_agent = "squall/" SQUALL_VERSION;
     bundle->import_cache = getenv("SQUALL_IMPORT_CACHE");
@@ -46,6 +47,8 @@ void sq_js_bundle_free(struct sq_js_bundle *bundle)
     if (!bundle)
         return;
     pthread_mutex_destroy(&bundle->told_lock);
+    pthread_mutex_destroy(&bundle->maps_lock);
+    sq_js_maps_free(bundle->maps);
     for (size_t i = 0; i < bundle->modules_count; i++) {
         free(bundle->modules[i].name);
         free(bundle->modules[i].bytecode);

@@ -475,7 +475,7 @@ static int add_field(void *user, const char *name, const char *value)
     JS_DefinePropertyValueStr(f->ctx, field, "name", JS_NewString(f->ctx, name), JS_PROP_C_W_E);
     JS_DefinePropertyValueStr(f->ctx, field, "value", JS_NewString(f->ctx, value), JS_PROP_C_W_E);
     return JS_DefinePropertyValueUint32(f->ctx, f->list, f->count++, field, JS_PROP_C_W_E) < 0 ? -1
-                                                                                              : 0;
+                                                                                               : 0;
 }
 
 /* The last one of a name counts. */
