@@ -186,7 +186,7 @@ const struct sq_option sq_options[] = {
         T(SWITCH), NO, GROUP(GLOBAL), RUN, SQ_OPT_IN_FILE | SQ_OPT_SILENT, NULL, NULL},
     {"profiling-enabled", 0, NULL, NULL, NULL, NULL,
         T(SWITCH), NO, GROUP(GLOBAL), ALL, SQ_OPT_SILENT, NULL, NULL},
-    {"secret-source", 0, "SECRET_SOURCE", NULL, "SOURCE", "where k6/secrets looks: file=PATH or mock=NAME=VALUE",
+    {"secret-source", 0, "SECRET_SOURCE", NULL, "SOURCE", "where k6/secrets looks: file=PATH, mock=NAME=VALUE or url=urlTemplate=URL",
         T(LIST), AT(secret_sources), GROUP(GLOBAL), ALL, SQ_OPT_REPEATS, NULL, NULL},
     {"traces-output", 0, "TRACES_OUTPUT", NULL, "WHERE", NULL,
         T(TEXT), NO, GROUP(GLOBAL), LOAD, SQ_OPT_SILENT, NULL, NULL},

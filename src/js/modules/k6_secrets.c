@@ -2,29 +2,14 @@
 /* k6/secrets: values that the operator hands in and no log line shows (MOD-80, ENG-227). Behaviour
  * and running examples: docs/api/k6-secrets.md
  *
- * The sources are read once, before the script is loaded, and are immutable from then on. */
+ * The sources are read once, before the script is loaded, and are immutable from then on; what a
+ * server has told is kept, so that it is asked once for each secret. */
 #include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "js/modules/modules.h"
-
-struct secret {
-    char *key, *value;
-};
-
-struct secret_source {
-    char *name;
-    bool is_default;
-    struct secret *items;
-    size_t count;
-};
-
-struct sq_js_secrets {
-    struct secret_source *sources;
-    size_t count;
-};
+#include "js/modules/k6_secrets.h"
 
 /* ---- reading the sources ---- */
 
@@ -36,6 +21,7 @@ static void free_source(struct secret_source *s)
     }
     free(s->items);
     free(s->name);
+    secret_server_free(s->server);
 }
 
 void sq_js_secrets_free(struct sq_js_secrets *secrets)
@@ -45,6 +31,7 @@ void sq_js_secrets_free(struct sq_js_secrets *secrets)
     for (size_t i = 0; i < secrets->count; i++)
         free_source(&secrets->sources[i]);
     free(secrets->sources);
+    pthread_mutex_destroy(&secrets->lock);
     free(secrets);
 }
 
@@ -99,6 +86,8 @@ static int open_source(struct secret_source *s, const char *kind, const char *re
     int rc = 0;
 
     s->name = sq_xstrdup("default");
+    if (strcmp(kind, "url") == 0)
+        s->server = secret_server_new();
     for (const char *p = rest; *p && rc >= 0;) {
         struct sq_slice item = sq_slice((const uint8_t *)p, strcspn(p, ","));
         p += item.len + (p[item.len] == ',');
@@ -107,6 +96,8 @@ static int open_source(struct secret_source *s, const char *kind, const char *re
         } else if (item.len > 5 && memcmp(item.data, "name=", 5) == 0) {
             free(s->name);
             s->name = sq_xstrndup((const char *)item.data + 5, item.len - 5);
+        } else if (s->server) {
+            rc = secret_server_set(s->server, item, err);
         } else if (!mock) {
             size_t skip = item.len > 9 && memcmp(item.data, "filename=", 9) == 0 ? 9 : 0;
             if (path.len)
@@ -117,7 +108,9 @@ static int open_source(struct secret_source *s, const char *kind, const char *re
                               "--secret-source: mock= takes pairs name=value separated by commas");
         }
     }
-    if (rc >= 0 && !mock)
+    if (rc >= 0 && s->server)
+        rc = secret_server_finish(s->server, err);
+    else if (rc >= 0 && !mock)
         rc = read_file(s, sq_buf_cstr(&path), err);
     sq_buf_deinit(&path);
     return rc;
@@ -130,10 +123,10 @@ static int add_source(struct sq_js_secrets *secrets, const char *spec, struct sq
     char *kind = sq_xstrndup(spec, len);
     int rc;
 
-    if (strcmp(kind, "file") != 0 && strcmp(kind, "mock") != 0)
+    if (strcmp(kind, "file") != 0 && strcmp(kind, "mock") != 0 && strcmp(kind, "url") != 0)
         rc = sq_error_set(err, SQ_EINVALID,
                           "--secret-source: '%s' is no kind of source that squall has; use "
-                          "file=PATH or mock=NAME=VALUE",
+                          "file=PATH, mock=NAME=VALUE or url=urlTemplate=URL",
                           kind);
     else
         rc = open_source(&s, kind, spec[len] ? spec + len + 1 : "", err);
@@ -165,6 +158,7 @@ int sq_js_secrets_open(struct sq_js_bundle *bundle, struct sq_error *err)
     if (!list->count || bundle->secrets)
         return 0;
     secrets = sq_xcalloc(1, sizeof *secrets);
+    pthread_mutex_init(&secrets->lock, NULL);
     bundle->secrets = secrets;
     for (size_t i = 0; i < list->count; i++)
         if (add_source(secrets, list->items[i], err) < 0)
@@ -177,9 +171,9 @@ int sq_js_secrets_open(struct sq_js_bundle *bundle, struct sq_error *err)
 /* ---- the module ---- */
 
 /* name NULL: the default one. NULL: an exception is pending. */
-static const struct secret_source *find_source(JSContext *ctx, const char *name)
+static struct secret_source *find_source(JSContext *ctx, const char *name)
 {
-    const struct sq_js_secrets *secrets = sq_js_self(ctx)->cell->worker->bundle->secrets;
+    struct sq_js_secrets *secrets = sq_js_self(ctx)->cell->worker->bundle->secrets;
 
     for (size_t i = 0; secrets && i < secrets->count; i++)
         if (name ? strcmp(secrets->sources[i].name, name) == 0 : secrets->sources[i].is_default)
@@ -193,19 +187,48 @@ static const struct secret_source *find_source(JSContext *ctx, const char *name)
     return NULL;
 }
 
-static JSValue secret(JSContext *ctx, const struct secret_source *source, JSValueConst key)
+/* Borrowed until the end: values never change. NULL: not here. */
+static const char *look_up(struct sq_js_secrets *secrets, const struct secret_source *source,
+                           const char *key)
 {
-    const char *text = JS_ToCString(ctx, key);
     const char *value = NULL;
+
+    pthread_mutex_lock(&secrets->lock);
+    for (size_t i = 0; i < source->count; i++)
+        if (strcmp(source->items[i].key, key) == 0)
+            value = source->items[i].value;
+    pthread_mutex_unlock(&secrets->lock);
+    return value;
+}
+
+/* NULL: an exception is pending. Two users may ask for the same at once. */
+static const char *ask_server(JSContext *ctx, struct sq_js_secrets *secrets,
+                              struct secret_source *source, const char *key)
+{
+    char *value = secret_server_get(ctx, source->server, key);
+
+    if (!value)
+        return NULL;
+    pthread_mutex_lock(&secrets->lock);
+    add(source, sq_slice_str(key), sq_slice_str(value));
+    pthread_mutex_unlock(&secrets->lock);
+    free(value);
+    return look_up(secrets, source, key);
+}
+
+static JSValue secret(JSContext *ctx, struct secret_source *source, JSValueConst key)
+{
+    struct sq_js_secrets *secrets = sq_js_self(ctx)->cell->worker->bundle->secrets;
+    const char *text = JS_ToCString(ctx, key);
 
     if (!text)
         return JS_EXCEPTION;
-    for (size_t i = 0; i < source->count; i++)
-        if (strcmp(source->items[i].key, text) == 0)
-            value = source->items[i].value;
-    if (!value)
+    const char *value = look_up(secrets, source, text);
+    if (!value && source->server)
+        value = ask_server(ctx, secrets, source, text);
+    else if (!value)
         sq_js_throw(ctx, "no value for the secret \"%s\" in the source \"%s\"", text, source->name);
-    else
+    if (value)
         sq_log_hide(value, strlen(value));
     JS_FreeCString(ctx, text);
     return value ? JS_NewString(ctx, value) : JS_EXCEPTION;
@@ -213,7 +236,7 @@ static JSValue secret(JSContext *ctx, const struct secret_source *source, JSValu
 
 static JSValue get(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
-    const struct secret_source *source = find_source(ctx, NULL);
+    struct secret_source *source = find_source(ctx, NULL);
 
     (void)this_val, (void)argc;
     return sq_js_settled(ctx, source ? secret(ctx, source, argv[0]) : JS_EXCEPTION);
@@ -223,7 +246,7 @@ static JSValue get_named(JSContext *ctx, JSValueConst this_val, int argc, JSValu
                          int magic, JSValue *data)
 {
     const char *name = JS_ToCString(ctx, data[0]);
-    const struct secret_source *source = name ? find_source(ctx, name) : NULL;
+    struct secret_source *source = name ? find_source(ctx, name) : NULL;
 
     (void)this_val, (void)argc, (void)magic;
     JS_FreeCString(ctx, name);
@@ -234,7 +257,7 @@ static JSValue get_named(JSContext *ctx, JSValueConst this_val, int argc, JSValu
 static JSValue source_named(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
     const char *name = JS_ToCString(ctx, argv[0]);
-    const struct secret_source *source = name ? find_source(ctx, name) : NULL;
+    struct secret_source *source = name ? find_source(ctx, name) : NULL;
 
     (void)this_val, (void)argc;
     JS_FreeCString(ctx, name);
