@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TextEncoder and TextDecoder (MOD-21), WHATWG Encoding, for UTF-8 alone: other labels are a
- * RangeError. One of each class per realm; objects hold their own state. */
+/* TextEncoder and TextDecoder (MOD-21), WHATWG Encoding, for UTF-8, UTF-16 and windows-1252, which
+ * is what latin1 and ascii mean there; other labels are a RangeError. One of each class per realm;
+ * objects hold their own state. */
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -8,7 +9,11 @@
 
 static JSClassID encoder_class, decoder_class;
 
+enum encoding { UTF_8, UTF_16LE, UTF_16BE, WINDOWS_1252 };
+static const char *const encodings[] = {"utf-8", "utf-16le", "utf-16be", "windows-1252"};
+
 struct decoder {
+    enum encoding encoding;
     bool fatal, ignore_bom;
     bool bom_seen;      /* past the place where a byte order mark could be */
     uint8_t pending[4]; /* a sequence cut by the end of a streamed chunk */
@@ -81,6 +86,88 @@ static int64_t decode(const uint8_t *in, size_t len, bool more, bool fatal, stru
         at += part;
     }
     return rc < 0 ? rc : (int64_t)at;
+}
+
+/* ---- other encodings ---- */
+
+static int put_point(struct sq_buf *out, uint32_t c)
+{
+    uint8_t bytes[4];
+    size_t len = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const uint8_t leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+
+    for (size_t i = len; i-- > 1; c >>= 6)
+        bytes[i] = 0x80 | (c & 0x3F);
+    bytes[0] = (uint8_t)(leads[len] | c);
+    return sq_buf_append(out, bytes, len);
+}
+
+static uint32_t unit_at(const uint8_t *in, bool big)
+{
+    return big ? (uint32_t)in[0] << 8 | in[1] : (uint32_t)in[1] << 8 | in[0];
+}
+
+/* As decode(). */
+static int64_t decode_utf16(const uint8_t *in, size_t len, bool big, bool more, bool fatal,
+                            struct sq_buf *out)
+{
+    size_t at = 0;
+    int rc = 0;
+
+    while (at + 2 <= len && rc == 0) {
+        uint32_t c = unit_at(in + at, big);
+        size_t part = 2;
+        if ((c & 0xFC00) == 0xD800 && len - at < 4) {
+            if (more)
+                break;       /* its other half is to come */
+            part = len - at; /* what is there of both is one error */
+        }
+        if ((c & 0xFC00) == 0xD800 && len - at >= 4 &&
+            (unit_at(in + at + 2, big) & 0xFC00) == 0xDC00) {
+            c = 0x10000 + ((c & 0x3FF) << 10) + (unit_at(in + at + 2, big) & 0x3FF);
+            part = 4;
+        }
+        if ((c & 0xFFFFF800) == 0xD800) {
+            if (fatal)
+                return SQ_EUTF8;
+            c = 0xFFFD;
+        }
+        rc = put_point(out, c);
+        at += part;
+    }
+    if (rc == 0 && at < len && !more) { /* half a unit */
+        if (fatal)
+            return SQ_EUTF8;
+        rc = put_point(out, 0xFFFD);
+        at = len;
+    }
+    return rc < 0 ? rc : (int64_t)at;
+}
+
+static int64_t decode_windows_1252(const uint8_t *in, size_t len, struct sq_buf *out)
+{
+    static const uint16_t upper[32] = {
+        0x20AC, 0x81,   0x201A, 0x192,  0x201E, 0x2026, 0x2020, 0x2021, 0x2C6,  0x2030, 0x160,
+        0x2039, 0x152,  0x8D,   0x17D,  0x8F,   0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
+        0x2013, 0x2014, 0x2DC,  0x2122, 0x161,  0x203A, 0x153,  0x9D,   0x17E,  0x178};
+    int rc = 0;
+
+    for (size_t i = 0; i < len && rc == 0; i++)
+        rc = put_point(out, in[i] >= 0x80 && in[i] < 0xA0 ? upper[in[i] - 0x80] : in[i]);
+    return rc < 0 ? rc : (int64_t)len;
+}
+
+static int64_t decode_as(const struct decoder *d, struct sq_slice in, bool more, struct sq_buf *out)
+{
+    switch (d->encoding) {
+    case UTF_16LE:
+    case UTF_16BE:
+        return decode_utf16(in.data, in.len, d->encoding == UTF_16BE, more, d->fatal, out);
+    case WINDOWS_1252:
+        return decode_windows_1252(in.data, in.len, out);
+    default:
+        return decode(in.data, in.len, more, d->fatal, out);
+    }
 }
 
 int sq_js_decode_utf8(const uint8_t *in, size_t len, struct sq_buf *out)
@@ -188,19 +275,55 @@ static void decoder_finalizer(JSRuntime *rt, JSValue value)
     js_free_rt(rt, JS_GetOpaque(value, decoder_class));
 }
 
-static bool is_utf8_label(const char *label, size_t len)
+/* -1: none of ours. */
+static int encoding_of(const char *label, size_t len)
 {
-    static const char *const labels[] = {"utf-8",         "utf8",          "unicode-1-1-utf-8",
-                                         "unicode11utf8", "unicode20utf8", "x-unicode20utf8"};
+    static const struct {
+        const char *label;
+        enum encoding encoding;
+    } labels[] = {
+        {"utf-8", UTF_8},
+        {"utf8", UTF_8},
+        {"unicode-1-1-utf-8", UTF_8},
+        {"unicode11utf8", UTF_8},
+        {"unicode20utf8", UTF_8},
+        {"x-unicode20utf8", UTF_8},
+        {"utf-16", UTF_16LE},
+        {"utf-16le", UTF_16LE},
+        {"csunicode", UTF_16LE},
+        {"iso-10646-ucs-2", UTF_16LE},
+        {"ucs-2", UTF_16LE},
+        {"unicode", UTF_16LE},
+        {"unicodefeff", UTF_16LE},
+        {"utf-16be", UTF_16BE},
+        {"unicodefffe", UTF_16BE},
+        {"windows-1252", WINDOWS_1252},
+        {"ansi_x3.4-1968", WINDOWS_1252},
+        {"ascii", WINDOWS_1252},
+        {"cp1252", WINDOWS_1252},
+        {"cp819", WINDOWS_1252},
+        {"csisolatin1", WINDOWS_1252},
+        {"ibm819", WINDOWS_1252},
+        {"iso-8859-1", WINDOWS_1252},
+        {"iso-ir-100", WINDOWS_1252},
+        {"iso8859-1", WINDOWS_1252},
+        {"iso88591", WINDOWS_1252},
+        {"iso_8859-1", WINDOWS_1252},
+        {"iso_8859-1:1987", WINDOWS_1252},
+        {"l1", WINDOWS_1252},
+        {"latin1", WINDOWS_1252},
+        {"us-ascii", WINDOWS_1252},
+        {"x-cp1252", WINDOWS_1252},
+    };
 
     while (len && strchr("\t\n\f\r ", *label))
         label++, len--;
     while (len && strchr("\t\n\f\r ", label[len - 1]))
         len--;
     for (size_t i = 0; i < SQ_COUNT(labels); i++)
-        if (sq_ascii_eq_nocase(sq_slice(label, len), sq_slice_str(labels[i])))
-            return true;
-    return false;
+        if (sq_ascii_eq_nocase(sq_slice(label, len), sq_slice_str(labels[i].label)))
+            return (int)labels[i].encoding;
+    return -1;
 }
 
 /* -1: an exception is pending. */
@@ -217,19 +340,21 @@ static int flag(JSContext *ctx, JSValueConst options, const char *name)
 
 static JSValue decoder_new(JSContext *ctx, JSValueConst new_target, int argc, JSValueConst *argv)
 {
-    int fatal = 0, ignore_bom = 0;
+    int fatal = 0, ignore_bom = 0, encoding = UTF_8;
 
     if (argc > 0 && !JS_IsUndefined(argv[0])) {
         size_t len;
         const char *label = JS_ToCStringLen(ctx, &len, argv[0]);
         if (!label)
             return JS_EXCEPTION;
-        bool known = is_utf8_label(label, len);
-        if (!known)
-            JS_ThrowRangeError(ctx, "TextDecoder: the encoding '%s' is not supported, utf-8 is",
+        encoding = encoding_of(label, len);
+        if (encoding < 0)
+            JS_ThrowRangeError(ctx,
+                               "TextDecoder: the encoding '%s' is not supported; utf-8, utf-16le, "
+                               "utf-16be and windows-1252 are",
                                label);
         JS_FreeCString(ctx, label);
-        if (!known)
+        if (encoding < 0)
             return JS_EXCEPTION;
     }
     if (argc > 1 && ((fatal = flag(ctx, argv[1], "fatal")) < 0 ||
@@ -243,6 +368,7 @@ static JSValue decoder_new(JSContext *ctx, JSValueConst new_target, int argc, JS
         JS_FreeValue(ctx, object);
         return JS_EXCEPTION;
     }
+    d->encoding = (enum encoding)encoding;
     d->fatal = fatal;
     d->ignore_bom = ignore_bom;
     JS_SetOpaque(object, d);
@@ -262,7 +388,7 @@ static int decode_chunk(struct decoder *d, struct sq_slice in, bool more, struct
         in = sq_buf_slice(&joined);
     }
     d->pending_len = 0;
-    int64_t used = rc < 0 ? rc : decode(in.data, in.len, more, d->fatal, out);
+    int64_t used = rc < 0 ? rc : decode_as(d, in, more, out);
     if (used >= 0 && (size_t)used < in.len) {
         d->pending_len = (uint8_t)(in.len - (size_t)used);
         memcpy(d->pending, in.data + used, d->pending_len);
@@ -296,11 +422,19 @@ static JSValue decoder_decode(JSContext *ctx, JSValueConst this_val, int argc, J
     }
     if (!more || rc < 0)
         d->bom_seen = false;
-    JSValue result = rc == SQ_EUTF8 ? JS_ThrowTypeError(ctx, "the data is not valid UTF-8")
-                     : rc < 0       ? JS_ThrowOutOfMemory(ctx)
-                              : JS_NewStringLen(ctx, sq_buf_cstr(&out) + skip, out.len - skip);
+    JSValue result =
+        rc == SQ_EUTF8 ? JS_ThrowTypeError(ctx, "the data is not valid %s", encodings[d->encoding])
+        : rc < 0       ? JS_ThrowOutOfMemory(ctx)
+                       : JS_NewStringLen(ctx, sq_buf_cstr(&out) + skip, out.len - skip);
     sq_buf_deinit(&out);
     return result;
+}
+
+static JSValue get_decoder_encoding(JSContext *ctx, JSValueConst this_val)
+{
+    const struct decoder *d = JS_GetOpaque2(ctx, this_val, decoder_class);
+
+    return d ? JS_NewString(ctx, encodings[d->encoding]) : JS_EXCEPTION;
 }
 
 static JSValue get_flag(JSContext *ctx, JSValueConst this_val, int ignore_bom)
@@ -321,7 +455,7 @@ static const JSCFunctionListEntry encoder_methods[] = {
 
 static const JSCFunctionListEntry decoder_methods[] = {
     JS_CFUNC_DEF("decode", 2, decoder_decode),
-    JS_CGETSET_DEF("encoding", get_encoding, NULL),
+    JS_CGETSET_DEF("encoding", get_decoder_encoding, NULL),
     JS_CGETSET_MAGIC_DEF("fatal", get_flag, NULL, 0),
     JS_CGETSET_MAGIC_DEF("ignoreBOM", get_flag, NULL, 1),
     JS_PROP_STRING_DEF("[Symbol.toStringTag]", "TextDecoder", JS_PROP_CONFIGURABLE),
