@@ -21,6 +21,7 @@ static const struct sq_js_builtin *const builtins[] = {
     &sq_k6_websockets,
     &sq_k6_experimental_csv,
     &sq_k6_experimental_fs,
+    &sq_k6_experimental_streams,
     &sq_k6_experimental_websockets,
 };
 

@@ -177,8 +177,16 @@ static const char *const exports[] = {"WebSocket",
 /* The part that is written in JavaScript: adds its classes to `all`. */
 static int add_streams(JSContext *ctx, JSValueConst all)
 {
-    static const char *const names[] = {"ReadableStream", "WritableStream", "WebSocketStream",
-                                        "WebSocketError", "ofBytes"};
+    static const char *const names[] = {"WebSocketStream",
+                                        "WebSocketError",
+                                        "ofBytes",
+                                        "ReadableStream",
+                                        "WritableStream",
+                                        "CountQueuingStrategy",
+                                        "ByteLengthQueuingStrategy",
+                                        "ReadableStreamDefaultReader",
+                                        "ReadableStreamDefaultController",
+                                        "WritableStreamDefaultWriter"};
     JSValue make = JS_Eval(ctx, sq_dom_streams_js, strlen(sq_dom_streams_js), "squall:streams",
                            JS_EVAL_TYPE_GLOBAL);
     JSValue hold = JS_NewCFunction(ctx, sq_dom_websocket_hold, "hold", 2);
@@ -247,21 +255,42 @@ static JSValue make_once(JSContext *ctx)
     return all;
 }
 
-static int init(JSContext *ctx, JSModuleDef *m)
+/* `names` ends with "default" and NULL. */
+static int export_names(JSContext *ctx, JSModuleDef *m, const char *const *names)
 {
     JSValue all = make_once(ctx);
 
     if (JS_IsException(all))
         return -1;
     JSValue object = JS_NewObject(ctx);
-    for (int i = 0; exports[i + 1]; i++) {
-        JSValue value = JS_GetPropertyStr(ctx, all, exports[i]);
-        JS_SetPropertyStr(ctx, object, exports[i], JS_DupValue(ctx, value));
-        if (JS_SetModuleExport(ctx, m, exports[i], value) < 0)
+    for (int i = 0; names[i + 1]; i++) {
+        JSValue value = JS_GetPropertyStr(ctx, all, names[i]);
+        JS_SetPropertyStr(ctx, object, names[i], JS_DupValue(ctx, value));
+        if (JS_SetModuleExport(ctx, m, names[i], value) < 0)
             break;
     }
     JS_FreeValue(ctx, all);
     return JS_SetModuleExport(ctx, m, "default", object);
+}
+
+static int init(JSContext *ctx, JSModuleDef *m)
+{
+    return export_names(ctx, m, exports);
+}
+
+static const char *const stream_exports[] = {"ReadableStream",
+                                             "WritableStream",
+                                             "CountQueuingStrategy",
+                                             "ByteLengthQueuingStrategy",
+                                             "ReadableStreamDefaultReader",
+                                             "ReadableStreamDefaultController",
+                                             "WritableStreamDefaultWriter",
+                                             "default",
+                                             NULL};
+
+static int init_streams(JSContext *ctx, JSModuleDef *m)
+{
+    return export_names(ctx, m, stream_exports);
 }
 
 static int init_experimental(JSContext *ctx, JSModuleDef *m)
@@ -277,5 +306,7 @@ static int init_experimental(JSContext *ctx, JSModuleDef *m)
 }
 
 const struct sq_js_builtin sq_k6_websockets = {"k6/websockets", init, exports};
+const struct sq_js_builtin sq_k6_experimental_streams = {"k6/experimental/streams", init_streams,
+                                                         stream_exports};
 const struct sq_js_builtin sq_k6_experimental_websockets = {"k6/experimental/websockets",
                                                             init_experimental, exports};

@@ -17,6 +17,7 @@ extern const struct sq_js_builtin sq_k6_ws;
 extern const struct sq_js_builtin sq_k6_websockets;
 extern const struct sq_js_builtin sq_k6_experimental_csv;
 extern const struct sq_js_builtin sq_k6_experimental_fs;
+extern const struct sq_js_builtin sq_k6_experimental_streams;
 extern const struct sq_js_builtin sq_k6_experimental_websockets;
 
 /* Class ids are process-wide: taken once, by the main thread, before any worker starts. */
