@@ -124,6 +124,22 @@ def test_MOD_90_the_cache_serves_when_the_network_does_not(t):
     complains(run(t, 'main.js', script(site), TRUST, env=cache, code=107), 'damaged')
 
 
+def test_MOD_90_fetched_once_whatever_the_users(t):
+    """One request for a module that 40 VUs, setup, teardown and the summary run; none when the cache has to serve."""
+    site = Site(t, lib__index="export { hello } from './b.js';", lib__b="export const hello = 'once';")
+    cache = {'SQUALL_IMPORT_CACHE': t.path('cache')}
+    files = {'main.js': """import { hello } from '%s/lib/index.js';
+export const setup = () => hello, teardown = () => hello, handleSummary = () => ({});
+export const options = { scenarios: { s: { executor: 'per-vu-iterations', vus: 40 } } };
+export default () => console.log(hello);""" % site.url}
+    equal(said(run(t, 'main.js', files, TRUST, env=cache)), ['once'] * 40)
+    equal(site.asked, ['/lib/index.js?_k6=1', '/lib/b.js?_k6=1'])
+    site.stop()
+    t.proxies.remove(site)
+    equal(said(run(t, 'main.js', files, TRUST, env=cache)), ['once'] * 40)
+    equal(len(site.asked), 2)
+
+
 def test_ENG_261_archives_hold_remote_modules(t):
     site = Site(t, lib__index="export { hello } from './b.js';", lib__b="export const hello = 'packed';")
     run(t, 'main.js', script(site), TRUST)
