@@ -660,6 +660,29 @@ static int ask_commonjs(JSContext *ctx, JSModuleDef *m, JSAtom name, int depth)
     return 0;
 }
 
+/* Adds the name to a native module that lacks it. */
+static int tolerate_name(JSContext *ctx, JSModuleDef *from, JSAtom wanted,
+                         void (*fn)(void *user, const char *module, const char *name), void *user)
+{
+    if (!is_native(from) || exports_name(ctx, from, wanted))
+        return 0;
+    const char *name = JS_AtomToCString(ctx, wanted);
+    const char *module = JS_AtomToCString(ctx, from->module_name);
+    if (!name || !module || JS_AddModuleExport(ctx, from, name) < 0)
+        return -1;
+    /* A module that was set up for an earlier graph has its variables already. */
+    if (from->func_created) {
+        JSVarRef *ref = js_create_module_var(ctx, FALSE);
+        if (!ref)
+            return -1;
+        from->export_entries[from->export_entries_count - 1].u.local.var_ref = ref;
+    }
+    fn(user, module, name);
+    JS_FreeCString(ctx, name);
+    JS_FreeCString(ctx, module);
+    return 0;
+}
+
 static int tolerate(JSContext *ctx, JSModuleDef *m,
                     void (*fn)(void *user, const char *module, const char *name), void *user,
                     int depth)
@@ -673,28 +696,16 @@ static int tolerate(JSContext *ctx, JSModuleDef *m,
         if (import->import_name != JS_ATOM__star_ &&
             ask_commonjs(ctx, from, import->import_name, 0) < 0)
             return -1;
-        if (!is_native(from) || exports_name(ctx, from, import->import_name))
-            continue;
-        const char *name = JS_AtomToCString(ctx, import->import_name);
-        const char *module = JS_AtomToCString(ctx, from->module_name);
-        if (!name || !module || JS_AddModuleExport(ctx, from, name) < 0)
+        if (tolerate_name(ctx, from, import->import_name, fn, user) < 0)
             return -1;
-        /* A module that was set up for an earlier graph has its variables already. */
-        if (from->func_created) {
-            JSVarRef *ref = js_create_module_var(ctx, FALSE);
-            if (!ref)
-                return -1;
-            from->export_entries[from->export_entries_count - 1].u.local.var_ref = ref;
-        }
-        fn(user, module, name);
-        JS_FreeCString(ctx, name);
-        JS_FreeCString(ctx, module);
     }
     for (int i = 0; i < m->export_entries_count; i++) {
         JSExportEntry *e = &m->export_entries[i];
-        if (e->export_type == JS_EXPORT_TYPE_INDIRECT && e->local_name != JS_ATOM__star_ &&
-            ask_commonjs(ctx, m->req_module_entries[e->u.req_module_idx].module, e->local_name, 0) <
-                0)
+        if (e->export_type != JS_EXPORT_TYPE_INDIRECT || e->local_name == JS_ATOM__star_)
+            continue;
+        JSModuleDef *from = m->req_module_entries[e->u.req_module_idx].module;
+        if (ask_commonjs(ctx, from, e->local_name, 0) < 0 ||
+            tolerate_name(ctx, from, e->local_name, fn, user) < 0)
             return -1;
     }
     for (int i = 0; i < m->req_module_entries_count; i++)
