@@ -101,9 +101,13 @@ struct sq_config {
     struct sq_pair_list env; /* -e */
     bool include_system_env;
     char *execution_segment, *execution_segment_sequence;
-    char *isolation;                      /* squall: "cell" or "vu" */
-    char *profile;                        /* squall: "default" or "standard" */
-    bool lenient;                         /* squall */
+    char *isolation; /* squall: "cell" or "vu" */
+    char *profile;   /* squall: "default" or "standard" */
+    bool lenient;    /* squall */
+    char *ws_debug;  /* squall: "frames", "full"; NULL: off */
+    /* squall: what params of the same names without `ws` default to */
+    int64_t ws_ping_interval_ns, ws_pong_timeout_ns, ws_handshake_timeout_ns, ws_close_timeout_ns;
+    int64_t ws_max_message_size, ws_fragment_size;
     int64_t workers;                      /* squall: threads; 0: one per core */
     struct sq_string_list secret_sources; /* --secret-source values */
     struct sq_string_list features;       /* feature flags (ENG-62) */

@@ -87,7 +87,10 @@ static bool takes_value(const struct sq_option *o)
 
 static char *bare_value(const struct sq_option *o)
 {
-    return o->type == SQ_OPT_SWITCH ? (char *)"true" : (char *)o->choices;
+    if (o->type == SQ_OPT_SWITCH)
+        return (char *)"true";
+    const char *last = strrchr(o->choices, '|');
+    return (char *)(last ? last + 1 : o->choices);
 }
 
 struct words {

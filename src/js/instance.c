@@ -25,22 +25,26 @@ struct sq_net *sq_js_net(struct sq_js_instance *self)
     return w->net;
 }
 
-bool sq_js_first_time(struct sq_js_bundle *bundle, const char *text)
+uint64_t sq_js_times(struct sq_js_bundle *bundle, const char *text)
 {
     uint64_t hash = UINT64_C(1469598103934665603);
-    bool first = true;
+    size_t at = 0;
 
     for (const char *p = text; *p; p++)
         hash = (hash ^ (uint8_t)*p) * UINT64_C(1099511628211);
     pthread_mutex_lock(&bundle->told_lock);
-    for (size_t i = 0; i < bundle->told_count; i++)
-        first &= bundle->told[i] != hash;
-    if (bundle->told_count == SQ_COUNT(bundle->told))
-        first = false;
-    else if (first)
-        bundle->told[bundle->told_count++] = hash;
+    while (at < bundle->told_count && bundle->told[at].hash != hash)
+        at++;
+    if (at == bundle->told_count && at < SQ_COUNT(bundle->told) - 1)
+        bundle->told[bundle->told_count++].hash = hash;
+    uint64_t times = ++bundle->told[at].times;
     pthread_mutex_unlock(&bundle->told_lock);
-    return first;
+    return times;
+}
+
+bool sq_js_first_time(struct sq_js_bundle *bundle, const char *text)
+{
+    return sq_js_times(bundle, text) == 1;
 }
 
 /* ---- globals ---- */

@@ -55,7 +55,9 @@ struct sq_js_bundle {
     struct sq_js_shared_array *shared_arrays; /* by name; under their lock, each immutable */
     pthread_mutex_t shared_arrays_lock;
     pthread_mutex_t told_lock; /* the one thing that workers write: */
-    uint64_t told[64];         /* hashes of warnings that were logged */
+    struct sq_js_told {
+        uint64_t hash, times;
+    } told[64]; /* warnings that were logged; the last place is for all that found none */
     size_t told_count;
 };
 
@@ -136,6 +138,7 @@ struct sq_js_instance {
     struct sq_cookie_jar *jar;
     struct k6_http *http; /* of k6/http; NULL until it is needed */
     struct sq_net_counters counters, emitted;
+    uint32_t connections;  /* WebSockets so far: names them in --ws-debug */
     struct sq_list timers; /* global setTimeout and setInterval, in any order */
     struct sq_js_timers *timer_index;
     struct sq_js_task *tasks, **tasks_tail;
@@ -176,8 +179,9 @@ int sq_js_instance_init(struct sq_js_instance *self, bool keep_module, struct sq
  * struct itself only until the next call. NULL with words. */
 const struct sq_js_file *sq_js_open_file(JSContext *ctx, const char *path, struct sq_error *err);
 
-/* True the first time any thread asks about this text: for warnings that many VUs would repeat.
- * False once 64 texts were told. */
+/* How often any thread has asked about this text, this time included: for warnings that many VUs
+ * would repeat. When 63 texts are known the others are counted as one. */
+uint64_t sq_js_times(struct sq_js_bundle *bundle, const char *text);
 bool sq_js_first_time(struct sq_js_bundle *bundle, const char *text);
 
 /* ---- values (convert.c) ---- */

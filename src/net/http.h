@@ -80,6 +80,8 @@ SQ_MUST_USE int sq_http_url_check(const char *url, char **host_port, char **clea
 /* `reference` (a Location) as seen from `base`, RFC 3986 section 5; owned: free(). NULL: it makes
  * no sense, or it is not http. Pure. */
 char *sq_http_url_join(const char *base, const char *reference);
+/* k6's words for the `error` tag of an error code (MET-38), NULL when it has none. */
+const char *sq_http_short_words(int code);
 /* "200" -> "OK"; "" for unknown ones. */
 const char *sq_http_status_words(int status);
 

@@ -141,7 +141,7 @@ size_t sq_http_on_body(char *data, size_t size, size_t count, void *user)
 
 /* ---- errors ---- */
 
-static const char *short_words(int code)
+const char *sq_http_short_words(int code)
 {
     switch (code) {
     case SQ_HTTP_CODE_TIMEOUT:
@@ -168,7 +168,7 @@ static const char *short_words(int code)
 void sq_http_set_error(struct sq_http_transfer *t, int code, char *text)
 {
     struct sq_http_result *r = &t->result;
-    const char *words = short_words(code);
+    const char *words = sq_http_short_words(code);
 
     free(t->text);
     t->text = text;

@@ -30,6 +30,8 @@ static void destroy(struct sq_ws_conn *conn)
     free(conn->held_end ? conn->held_end->text : NULL);
     free(conn->held_end);
     free(conn->write_text);
+    sq_ws_keepalive_free(conn);
+    sq_ws_trace_free(conn->trace);
     free(conn);
 }
 
@@ -37,6 +39,7 @@ void sq_ws_conn_drop(struct sq_ws_conn *conn, bool reset)
 {
     conn->state = SQ_WS_DEAD;
     sq_timer_stop(conn->loop, &conn->timer);
+    sq_ws_keepalive_free(conn);
     sq_list_remove(&conn->linger_node);
     sq_ws_output_discard(conn);
     if (!conn->stream)
@@ -49,6 +52,8 @@ void sq_ws_conn_drop(struct sq_ws_conn *conn, bool reset)
     if (conn->secure && conn->close_sent && !conn->shut && !reset && !conn->write_error)
         sq_stream_shutdown_write(conn->stream); /* CL-12: close_notify */
     sq_io_stop(conn->loop, &conn->io);
+    if (SQ_UNLIKELY(conn->trace))
+        sq_ws_trace_note(conn->trace, reset ? "connection closed, RST" : "connection closed");
     sq_stream_free(conn->stream, reset);
     conn->stream = NULL;
 }
@@ -227,6 +232,8 @@ void sq_ws_conn_end(struct sq_ws_conn *conn, const struct sq_ws_end *end)
     if (conn->ended || conn->released)
         return;
     conn->ended = true;
+    if (SQ_UNLIKELY(conn->trace) && end->kind != SQ_WS_END_CLOSE)
+        sq_ws_trace_note(conn->trace, "end: %s", end->text);
     if (!conn->paused) {
         conn->handler->end(conn->user, end);
         return;
@@ -343,6 +350,8 @@ void sq_ws_conn_got_eof(struct sq_ws_conn *conn)
                             .text = "websocket: close 1006 (abnormal closure): unexpected EOF"};
 
     conn->eof = true;
+    if (SQ_UNLIKELY(conn->trace))
+        sq_ws_trace_note(conn->trace, "FIN received");
     if (conn->ended || conn->released)
         return;
     /* A write took the connection's error away from the read that would have met it. */
@@ -394,6 +403,12 @@ struct sq_ws_conn *sq_ws_conn_open(struct sq_net *net, const struct sq_ws_open *
     conn->message_bytes_max = request->message_bytes_max;
     conn->fragment_bytes = request->fragment_bytes;
     conn->lenient = request->lenient;
+    if (request->ping_interval_ns || request->pong_timeout_ns)
+        sq_ws_keepalive_new(conn, request->ping_interval_ns, request->pong_timeout_ns);
+    if (SQ_UNLIKELY(request->trace)) {
+        conn->trace = sq_ws_trace_new(request->trace);
+        sq_ws_trace_url(conn->trace, request->url);
+    }
     sq_ws_hs_start(conn, request);
     return conn;
 }
@@ -408,6 +423,8 @@ void sq_ws_conn_resume(struct sq_ws_conn *conn)
     if (!conn->paused)
         return;
     conn->paused = false;
+    if (conn->keepalive)
+        sq_ws_keepalive_resumed(conn);
     if (conn->state == SQ_WS_OPEN || conn->held_end)
         sq_ws_conn_work(conn, SQ_WS_WORK_CONTINUE);
 }
@@ -417,6 +434,7 @@ static void forget_user(struct sq_ws_conn *conn)
 {
     sq_assert(!conn->released);
     conn->released = true;
+    sq_ws_keepalive_free(conn);
     conn->paused = false;
     conn->drained_due = false;
     if (conn->stream)

@@ -15,6 +15,7 @@
 #include "net/net.h"
 
 struct sq_ws_conn;
+struct sq_ws_trace_options;
 
 enum sq_ws_opcode_kind { SQ_WS_KIND_TEXT = 1, SQ_WS_KIND_BINARY = 2 };
 
@@ -45,13 +46,16 @@ struct sq_ws_open {
     struct sq_slice user_agent; /* the default; empty: none */
     struct sq_slice cookie;     /* from the jar; empty: none */
     struct sq_ws_deflate_offer deflate;
-    uint32_t vu_id;                   /* picks the source address: pool[(id - 1) mod size] */
-    int64_t handshake_timeout_ns;     /* 0: 60 s */
-    int64_t close_timeout_ns;         /* 0: 10 s */
-    uint64_t message_bytes_max;       /* 0: no limit */
-    uint64_t fragment_bytes;          /* 0: one frame a message */
-    bool lenient;                     /* the rules marked [L] */
-    struct sq_net_counters *counters; /* borrowed; may be NULL */
+    uint32_t vu_id;                          /* picks the source address: pool[(id - 1) mod size] */
+    int64_t handshake_timeout_ns;            /* 0: 60 s */
+    int64_t close_timeout_ns;                /* 0: 10 s */
+    uint64_t message_bytes_max;              /* 0: no limit */
+    uint64_t fragment_bytes;                 /* 0: one frame a message */
+    int64_t ping_interval_ns;                /* 0: no pings of our own (CT-6) */
+    int64_t pong_timeout_ns;                 /* from a Ping to any Pong; 0: for ever */
+    bool lenient;                            /* the rules marked [L] */
+    struct sq_net_counters *counters;        /* borrowed; may be NULL */
+    const struct sq_ws_trace_options *trace; /* --ws-debug; NULL: not traced */
 };
 
 /* Monotonic ns; 0: not reached. Points TM of the protocol specification. */
@@ -80,7 +84,7 @@ enum sq_ws_end_kind {
     SQ_WS_END_EOF,      /* the stream ended without a Close frame */
     SQ_WS_END_PROTOCOL, /* the peer broke a rule: our Close `sent_code` is out already */
     SQ_WS_END_READ,     /* reset or another read or TLS error */
-    SQ_WS_END_TIMEOUT,  /* the peer did not answer our Close in time */
+    SQ_WS_END_TIMEOUT,  /* the peer did not answer our Close or Ping in time */
 };
 
 struct sq_ws_end {
@@ -101,6 +105,7 @@ struct sq_ws_handler {
     void (*message)(void *user, enum sq_ws_opcode_kind kind, struct sq_slice data, bool ascii);
     /* The Pong is already queued. */
     void (*ping)(void *user, struct sq_slice payload);
+    /* Pongs to pings of ping_interval_ns are not told. */
     void (*pong)(void *user, struct sq_slice payload);
     /* Once, the last callback: the receiving side is over. For SQ_WS_END_CLOSE that we did not
      * start, no answer was sent yet if `answer_close` below is false. */

@@ -102,6 +102,8 @@ static void fail(struct sq_ws_conn *conn, const struct failure *f,
         result.protocol = verdict->protocol;
         result.extensions = verdict->extensions;
     }
+    if (SQ_UNLIKELY(conn->trace))
+        sq_ws_trace_failed(conn->trace, result.error_code, result.reason);
     if (hs->refusal)
         result.body = sq_slice(hs->refusal->body.data, hs->refusal->body.len);
     conn->hs = NULL;
@@ -218,6 +220,8 @@ static void upgrade(struct sq_ws_conn *conn, const struct sq_http1_head *respons
     hs->timings.end_ns = sq_now_ns();
     result.timings = hs->timings;
     conn->hs = NULL;
+    if (conn->keepalive)
+        sq_ws_keepalive_start(conn);
     conn->handler->handshake(conn->user, &result);
     sq_ws_hs_free(hs);
     if (conn->state == SQ_WS_OPEN && rest.len > 0)
@@ -303,6 +307,8 @@ static void feed_head(struct sq_ws_conn *conn, struct sq_slice bytes)
         }
         used = (size_t)rc - before;
         bytes = sq_slice(bytes.data + used, bytes.len - used);
+        if (SQ_UNLIKELY(conn->trace))
+            sq_ws_trace_head(conn->trace, SQ_WS_TO_CLIENT, sq_slice(all.data, (size_t)rc));
         if (response.status >= 200 || response.status == 101) {
             judge(conn, &response, sq_slice(all.data, (size_t)rc), bytes);
             return;
@@ -396,6 +402,10 @@ static void dialled(struct sq_ws_conn *conn, const struct sq_dial_result *result
     }
     conn->stream = result->stream;
     conn->state = SQ_WS_REQUEST;
+    if (SQ_UNLIKELY(conn->trace)) {
+        sq_ws_trace_connected(conn->trace, conn->stream);
+        sq_ws_trace_head(conn->trace, SQ_WS_TO_SERVER, sq_buf_slice(&hs->request));
+    }
     sq_timer_start(conn->loop, &conn->timer, hs->deadline_ns);
     sq_ws_hs_write(conn);
     if (conn->state == SQ_WS_DEAD)

@@ -84,6 +84,8 @@ static void hand_over(struct sq_ws_conn *conn, struct sq_slice data)
     int rc;
 
     conn->message_kind = 0;
+    if (SQ_UNLIKELY(conn->trace))
+        sq_ws_trace_message(conn->trace, kind == SQ_WS_KIND_TEXT, data);
     if (SQ_LIKELY(!conn->message_bad_utf8)) {
         conn->handler->message(conn->user, kind, data, ascii);
         return;
@@ -244,7 +246,7 @@ static void on_control(struct sq_ws_conn *conn, const struct whole *whole)
         sq_ws_output_pong(conn, payload);
         if (!conn->paused)
             conn->handler->ping(conn->user, payload);
-    } else if (!conn->paused) {
+    } else if (!(conn->keepalive && sq_ws_keepalive_ponged(conn, payload)) && !conn->paused) {
         conn->handler->pong(conn->user, payload);
     }
     if (conn->incoming)
@@ -262,6 +264,14 @@ static void on_frame_end(struct sq_ws_conn *conn, const struct whole *whole)
         message_complete(conn, whole);
 }
 
+static void trace_frame_end(struct sq_ws_conn *conn)
+{
+    const struct sq_ws_frame *frame = &conn->decoder.frame;
+    bool last = frame->fin && !sq_ws_opcode_is_control(frame->opcode) && !conn->close_sent;
+
+    sq_ws_trace_frame_end(conn->trace, last && conn->message_deflated);
+}
+
 /* Returns the bytes that a pause keeps from being decoded. */
 static size_t decode(struct sq_ws_conn *conn, struct sq_slice in)
 {
@@ -274,14 +284,20 @@ static size_t decode(struct sq_ws_conn *conn, struct sq_slice in)
             return 0;
         case SQ_WS_HEADER:
             whole.set = false;
+            if (SQ_UNLIKELY(conn->trace))
+                sq_ws_trace_header(conn->trace, &conn->decoder.frame);
             if (!on_header(conn))
                 return 0;
             break;
         case SQ_WS_PAYLOAD:
+            if (SQ_UNLIKELY(conn->trace))
+                sq_ws_trace_payload(conn->trace, payload);
             if (!on_payload(conn, payload, &whole))
                 return 0;
             break;
         case SQ_WS_FRAME_END:
+            if (SQ_UNLIKELY(conn->trace))
+                trace_frame_end(conn);
             on_frame_end(conn, &whole);
             break;
         default:
@@ -296,8 +312,12 @@ static size_t decode(struct sq_ws_conn *conn, struct sq_slice in)
 
 void sq_ws_input_bytes(struct sq_ws_conn *conn, struct sq_slice data)
 {
+    bool deaf = sq_ws_conn_deaf(conn);
     size_t left = decode(conn, data);
     struct sq_buf *stash;
+
+    if (SQ_UNLIKELY(conn->trace) && deaf)
+        sq_ws_trace_ignored(conn->trace, data);
 
     if (left == 0)
         return;

@@ -362,6 +362,8 @@ static void to_chunk(struct sq_ws_conn *conn, const struct sq_ws_frame *frame, c
 
 int sq_ws_output_frame(struct sq_ws_conn *conn, const struct sq_ws_frame *frame, const void *data)
 {
+    if (SQ_UNLIKELY(conn->trace))
+        sq_ws_trace_sent(conn->trace, frame, data);
     if (conn->backlog)
         return to_backlog(conn, frame, data);
     if (SQ_UNLIKELY(conn->chunk_end + SQ_WS_HEADER_MAX + frame->len > SQ_LOOP_CHUNK_BYTES)) {
@@ -473,11 +475,15 @@ int sq_ws_conn_send(struct sq_ws_conn *conn, enum sq_ws_opcode_kind kind, struct
         rc = sq_ws_deflate_message(conn->deflate, data, deflated);
         if (rc < 0)
             return no_memory(conn, rc);
+        if (SQ_UNLIKELY(conn->trace))
+            sq_ws_trace_plain(conn->trace, data);
         if (rc > 0)
             rc = send_frames(conn, opcode, true, sq_buf_slice(deflated),
                              data.len > deflated->len ? data.len - deflated->len : 0);
         else
             rc = send_frames(conn, opcode, false, data, 0);
+        if (SQ_UNLIKELY(conn->trace))
+            sq_ws_trace_plain(conn->trace, sq_slice(NULL, 0));
         sq_ws_buf_recycle(deflated);
     }
     if (sq_ws_output_empty(conn))
@@ -495,6 +501,8 @@ int sq_ws_conn_ping(struct sq_ws_conn *conn, struct sq_slice payload)
     if (payload.len > SQ_WS_CONTROL_MAX)
         return SQ_EINVALID;
     rc = control_frame(conn, SQ_WS_OP_PING, payload);
+    if (rc == 0 && conn->keepalive)
+        sq_ws_keepalive_pinged(conn);
     sq_ws_conn_after_call(conn);
     return rc;
 }

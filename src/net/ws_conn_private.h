@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of a WebSocket connection: ws_conn.c (life, closing), ws_conn_handshake.c,
- * ws_conn_input.c, ws_conn_output.c. Not for other layers.
+ * ws_conn_input.c, ws_conn_output.c, ws_conn_keepalive.c. Not for other layers.
  *
  *   dial -> REQUEST -> RESPONSE -> OPEN -> DEAD
  *
@@ -14,6 +14,7 @@
 #include "net/stream.h"
 #include "net/ws_codec.h"
 #include "net/ws_conn.h"
+#include "net/ws_trace.h"
 #include "proto/ws/deflate.h"
 #include "proto/ws/frame.h"
 #include "proto/ws/utf8.h"
@@ -57,7 +58,8 @@ struct sq_ws_held_end {
     uint8_t reason[125];
 };
 
-struct sq_ws_hs; /* ws_conn_handshake.c */
+struct sq_ws_hs;        /* ws_conn_handshake.c */
+struct sq_ws_keepalive; /* ws_conn_keepalive.c */
 
 struct sq_ws_conn {
     struct sq_ws_codec *codec;
@@ -71,12 +73,14 @@ struct sq_ws_conn {
     struct sq_list linger_node; /* in sq_net_linger_list while lingering */
     struct sq_list gather_node; /* in codec->gathering while a chunk fills */
 
-    struct sq_ws_hs *hs;             /* owned; NULL once the handshake is over */
-    struct sq_ws_incoming *incoming; /* owned; NULL while no byte waits */
-    struct sq_ws_backlog *backlog;   /* owned; NULL while the kernel keeps up */
-    struct sq_ws_deflate *deflate;   /* owned; NULL when not negotiated */
-    struct sq_ws_held_end *held_end; /* owned */
-    char *write_text;                /* owned; words for write_error; may be NULL */
+    struct sq_ws_hs *hs;               /* owned; NULL once the handshake is over */
+    struct sq_ws_incoming *incoming;   /* owned; NULL while no byte waits */
+    struct sq_ws_backlog *backlog;     /* owned; NULL while the kernel keeps up */
+    struct sq_ws_deflate *deflate;     /* owned; NULL when not negotiated */
+    struct sq_ws_held_end *held_end;   /* owned */
+    char *write_text;                  /* owned; words for write_error; may be NULL */
+    struct sq_ws_keepalive *keepalive; /* owned; NULL when not asked for */
+    struct sq_ws_trace *trace;         /* owned; NULL when nobody watches */
 
     /* output: chunk[chunk_at..chunk_end), then the backlog */
     uint8_t *chunk;
@@ -165,6 +169,18 @@ void sq_ws_hs_read(struct sq_ws_conn *conn);
 void sq_ws_hs_timeout(struct sq_ws_conn *conn);
 /* Cancels a dial that runs. */
 void sq_ws_hs_free(struct sq_ws_hs *hs);
+
+/* ---- ws_conn_keepalive.c ---- */
+void sq_ws_keepalive_new(struct sq_ws_conn *conn, int64_t interval_ns, int64_t timeout_ns);
+void sq_ws_keepalive_free(struct sq_ws_conn *conn);
+/* The handshake is done. */
+void sq_ws_keepalive_start(struct sq_ws_conn *conn);
+/* The user sent a Ping. */
+void sq_ws_keepalive_pinged(struct sq_ws_conn *conn);
+/* Reading goes on after a pause. */
+void sq_ws_keepalive_resumed(struct sq_ws_conn *conn);
+/* A Pong came; true: to a Ping of ours, which the user does not know of. */
+bool sq_ws_keepalive_ponged(struct sq_ws_conn *conn, struct sq_slice payload);
 
 /* ---- ws_conn_input.c ---- */
 void sq_ws_input_read(struct sq_ws_conn *conn);

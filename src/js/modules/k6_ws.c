@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "js/modules/ws_request.h"
 #include "js/modules/ws_socket.h"
+#include "proto/ws/close.h"
 
 /* ---- the session's loop (WS-46 to WS-51) ---- */
 
@@ -104,11 +105,12 @@ static int deliver_end(struct ws_session *s, const struct ws_queued *e)
     case SQ_WS_END_TIMEOUT:
         break;
     }
+    int code = e->end.kind == SQ_WS_END_TIMEOUT ? SQ_WS_CLOSE_ABNORMAL : 1001;
     s->closed = true;
     if (!s->write_error)
         s->write_error = sq_xstrndup((const char *)e->data, e->len);
     if (ws_report_write_error(s, e->end.error) < 0 ||
-        ws_dispatch(s, WS_CLOSE, JS_NewInt32(ctx, 1001)) < 0)
+        ws_dispatch(s, WS_CLOSE, JS_NewInt32(ctx, code)) < 0)
         return -1;
     return 0;
 }
@@ -185,18 +187,10 @@ static void open_connection(struct ws_session *s, const struct ws_request *args,
                             struct sq_buf *cookie)
 {
     struct sq_js_instance *self = s->self;
-    const struct sq_js_bundle *bundle = self->cell->worker->bundle;
-    struct sq_ws_open request = {
-        .url = sq_slice_str(url),
-        .headers = args->headers.items,
-        .headers_count = args->headers.count,
-        .user_agent = sq_slice_str(bundle->user_agent),
-        .deflate = args->deflate,
-        .vu_id = self->vu->id,
-        .lenient = bundle->config->lenient,
-        .counters = &self->counters,
-    };
+    struct sq_ws_trace_options trace;
+    struct sq_ws_open request = {.url = sq_slice_str(url)};
 
+    ws_request_open(self, args, &trace, &request);
     if (!args->headers.has_cookie)
         sq_k6_http_cookie_header(args->jar, url, cookie);
     request.cookie = sq_buf_slice(cookie);
@@ -211,21 +205,6 @@ static JSValue throw_failure(JSContext *ctx, const char *text)
     JSValue error = JS_GetException(ctx);
     JS_DefinePropertyValueStr(ctx, error, "value", value, JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE);
     return JS_Throw(ctx, error);
-}
-
-/* Thousands of VUs meet the same failure: it is told once per cause. */
-static void warn_failure(struct ws_session *s, const char *url)
-{
-    const char *text = ws_outcome_text(s, s->outcome.error_at);
-    const char *reason = ws_outcome_text(s, s->outcome.reason_at);
-
-    if (!sq_js_first_time(s->self->cell->worker->bundle, *reason ? reason : text))
-        return;
-    if (s->outcome.status)
-        sq_log(SQ_LOG_WARN, "ws", "WebSocket connection to '%s' failed: %s: %s", url, text, reason);
-    else
-        sq_log(SQ_LOG_WARN, "ws", "WebSocket connection to '%s' failed: %s", url,
-               *reason ? reason : text);
 }
 
 /* The VU is interrupted, which leaves no samples, or its script aborts the test, which does
@@ -293,12 +272,10 @@ static JSValue run_opened(JSContext *ctx, struct ws_session *s, JSValueConst cal
 static JSValue run_failed(JSContext *ctx, struct ws_session *s, const char *url,
                           int64_t start_wall_ns, double ms)
 {
-    const char *text = ws_outcome_text(s, s->outcome.error_at);
-
     ws_sample(s, SQ_M_WS_SESSION_DURATION, start_wall_ns, ms);
+    ws_log_failure(s->self, url, s->outcome.status, ws_outcome_text(s, s->outcome.reason_at));
     if (s->self->vu->worker->run->config->throw_errors)
-        return throw_failure(ctx, text);
-    warn_failure(s, url);
+        return throw_failure(ctx, ws_outcome_text(s, s->outcome.error_at));
     return ws_response_new(ctx, s, url);
 }
 

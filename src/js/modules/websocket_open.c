@@ -35,7 +35,7 @@ static int check_param(JSContext *ctx, void *user, const char *key, JSValueConst
     (void)user;
     if (strcmp(key, "compression") == 0)
         return check_compression(ctx, value);
-    if (strcmp(key, "headers") == 0 || strcmp(key, "jar") == 0)
+    if (strcmp(key, "headers") == 0 || strcmp(key, "jar") == 0 || ws_request_is_limit(key))
         return 0;
     if (strcmp(key, "tags") == 0) {
         if (JS_IsObject(value) || JS_IsUndefined(value) || JS_IsNull(value))
@@ -169,20 +169,14 @@ static bool has_header(const struct ws_request *request, const char *name)
 static void dial(struct websocket *ws, const struct ws_request *params)
 {
     struct sq_js_instance *self = ws->self;
-    const struct sq_js_bundle *bundle = self->cell->worker->bundle;
     struct sq_buf cookie = {0};
+    struct sq_ws_trace_options trace;
     struct sq_ws_open request = {
         .url = sq_slice_str(ws->opening->url),
         .url_flags = SQ_URL_ALLOW_USERINFO | (ws->standard ? SQ_URL_DROP_DEFAULT_PORT : 0),
-        .headers = params->headers.items,
-        .headers_count = params->headers.count,
-        .user_agent = sq_slice_str(bundle->user_agent),
-        .deflate = params->deflate,
-        .vu_id = self->vu->id,
-        .lenient = bundle->config->lenient,
-        .counters = &self->counters,
     };
 
+    ws_request_open(self, params, &trace, &request);
     if (!params->headers.has_cookie)
         sq_k6_http_cookie_header(ws->opening->jar, ws->opening->url, &cookie);
     request.cookie = sq_buf_slice(&cookie);

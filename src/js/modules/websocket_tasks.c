@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "js/modules/websocket.h"
+#include "js/modules/ws_request.h"
 #include "proto/ws/close.h"
 
 enum task_kind { OPEN, MESSAGE, BINARY, PING, PONG, DRAIN, END };
@@ -472,15 +473,16 @@ static int run(struct sq_js_instance *self, struct sq_js_task *task)
 
 /* ---- what the connection calls ---- */
 
-/* url and name: the name tag of the script, or the URL (11.3). */
-static void tag(struct websocket *ws, const struct sq_ws_handshake *r)
+/* url and name: the name tag of the script, or the URL (11.3). `reason` of a failure, or NULL. */
+static void tag(struct websocket *ws, const struct sq_ws_handshake *r, const char *reason,
+                int error_code)
 {
     struct sq_run *run_of = ws->self->vu->worker->run;
     unsigned wanted = run_of->config->system_tags;
     struct sq_slice name = sq_tagset_get(ws->opening->tags, "name");
     struct sq_slice url = name.data ? name : sq_slice_str(ws->opening->url);
-    struct sq_tag_pair pairs[5];
-    char status[16];
+    struct sq_tag_pair pairs[7];
+    char status[16], code[16];
     size_t n = 0;
 
     snprintf(status, sizeof status, "%d", r->status);
@@ -495,6 +497,12 @@ static void tag(struct websocket *ws, const struct sq_ws_handshake *r)
     if (wanted & SQ_TAG_SUBPROTO && r->status)
         pairs[n++] = (struct sq_tag_pair){sq_slice_str("subproto"),
                                           r->protocol.len ? r->protocol : sq_slice("", 0)};
+    snprintf(code, sizeof code, "%d", error_code);
+    if (wanted & SQ_TAG_ERROR && reason)
+        pairs[n++] = (struct sq_tag_pair){sq_slice_str("error"),
+                                          sq_slice_str(ws_failure_words(error_code, reason))};
+    if (wanted & SQ_TAG_ERROR_CODE && reason)
+        pairs[n++] = (struct sq_tag_pair){sq_slice_str("error_code"), sq_slice_str(code)};
     ws->tags = sq_tagset_with(run_of->tag_table, ws->opening->tags, pairs, n);
 }
 
@@ -509,20 +517,6 @@ static void store_cookies(struct websocket *ws, const struct sq_ws_handshake *r)
     }
 }
 
-/* Thousands of sockets meet the same failure: it is told once per cause. */
-static void warn_failure(const struct websocket *ws, const struct sq_ws_handshake *r,
-                         const char *reason)
-{
-    if (!sq_js_first_time(ws->self->cell->worker->bundle, reason))
-        return;
-    if (r->status)
-        sq_log(SQ_LOG_WARN, "ws", "WebSocket connection to '%s' failed: %s (status %d)",
-               ws->opening->url, reason, r->status);
-    else
-        sq_log(SQ_LOG_WARN, "ws", "WebSocket connection to '%s' failed: %s", ws->opening->url,
-               reason);
-}
-
 static void on_handshake(void *user, const struct sq_ws_handshake *r)
 {
     static const char unconfirmed[] = "the server confirmed none of the subprotocols";
@@ -530,7 +524,9 @@ static void on_handshake(void *user, const struct sq_ws_handshake *r)
     bool refused = r->opened && ws->standard && ws->opening->asked_protocol && !r->protocol.len;
     double ms = (double)(r->timings.end_ns - r->timings.dial_start_ns) / SQ_NS_PER_MS;
 
-    tag(ws, r);
+    const char *reason = refused ? unconfirmed : *r->reason ? r->reason : r->error_text;
+
+    tag(ws, r, r->opened && !refused ? NULL : reason, refused ? CODE_GENERIC : r->error_code);
     websocket_sample(ws, SQ_M_WS_SESSIONS, ws->opening->start_wall_ns, 1);
     websocket_sample(ws, SQ_M_WS_CONNECTING, ws->opening->start_wall_ns, ms);
     store_cookies(ws, r);
@@ -540,8 +536,7 @@ static void on_handshake(void *user, const struct sq_ws_handshake *r)
         post(&(struct task){.ws = ws, .kind = OPEN, .data = r->protocol, .text = r->extensions});
         return;
     }
-    const char *reason = refused ? unconfirmed : *r->reason ? r->reason : r->error_text;
-    warn_failure(ws, r, reason);
+    ws_log_failure(ws->self, ws->opening->url, r->status, reason);
     struct sq_ws_conn *conn = ws->conn;
     ws->conn = NULL;
     sq_ws_conn_abort(conn);

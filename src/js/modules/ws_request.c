@@ -2,10 +2,15 @@
 #include "js/modules/ws_request.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/log.h"
 #include "base/text.h"
+#include "net/http.h"
 
 enum { WINDOW_BITS_UNVALUED = 255 }; /* client_max_window_bits without a value */
 
@@ -114,6 +119,97 @@ static int set_compression(JSContext *ctx, struct ws_request *args, JSValueConst
     return ok ? 0 : -1;
 }
 
+/* ---- squall's own ---- */
+
+static const struct limit {
+    const char *name;
+    size_t offset;
+    bool bytes, may_be_zero;
+} limits[] = {
+    {"pingInterval", offsetof(struct ws_limits, ping_interval_ns), false, true},
+    {"pongTimeout", offsetof(struct ws_limits, pong_timeout_ns), false, true},
+    {"handshakeTimeout", offsetof(struct ws_limits, handshake_timeout_ns), false, false},
+    {"closeTimeout", offsetof(struct ws_limits, close_timeout_ns), false, false},
+    {"maxMessageSize", offsetof(struct ws_limits, message_size), true, true},
+    {"fragmentSize", offsetof(struct ws_limits, fragment_size), true, true},
+};
+
+static const struct limit *find_limit(const char *key)
+{
+    for (size_t i = 0; i < SQ_COUNT(limits); i++)
+        if (strcmp(limits[i].name, key) == 0)
+            return &limits[i];
+    return NULL;
+}
+
+bool ws_request_is_limit(const char *key)
+{
+    return find_limit(key) != NULL;
+}
+
+static bool read_size(JSContext *ctx, JSValueConst value, int64_t *bytes)
+{
+    double number;
+
+    if (!JS_IsNumber(value) || JS_ToFloat64(ctx, &number, value) < 0 ||
+        !(number >= 0 && number <= 9007199254740991.0) || number != trunc(number))
+        return false;
+    *bytes = (int64_t)number;
+    return true;
+}
+
+/* A number of milliseconds, or k6's form of durations. */
+static bool read_duration(JSContext *ctx, JSValueConst value, int64_t *ns)
+{
+    double ms;
+
+    if (JS_IsNumber(value)) {
+        if (JS_ToFloat64(ctx, &ms, value) < 0 || !(ms >= 0 && ms < 1e12))
+            return false;
+        *ns = (int64_t)(ms * SQ_NS_PER_MS);
+        return *ns > 0 || ms == 0;
+    }
+    if (!JS_IsString(value))
+        return false;
+    const char *text = JS_ToCString(ctx, value);
+    bool ok = text && sq_duration_parse(text, SQ_DURATION_OPTION, ns) == 0 && *ns >= 0;
+    JS_FreeCString(ctx, text);
+    return ok;
+}
+
+static int set_limit(JSContext *ctx, struct ws_limits *out, const struct limit *l,
+                     JSValueConst value)
+{
+    int64_t number = 0;
+    struct sq_buf shown = {0};
+
+    if (JS_IsUndefined(value) || JS_IsNull(value))
+        return 0;
+    bool ok = l->bytes ? read_size(ctx, value, &number) : read_duration(ctx, value, &number);
+    if (ok && (number > 0 || l->may_be_zero)) {
+        *(int64_t *)((char *)out + l->offset) = number;
+        return 0;
+    }
+    sq_js_render(ctx, &shown, value);
+    JS_ThrowTypeError(ctx, "params.%s must be %s%s, got %.80s", l->name,
+                      l->bytes         ? "a number of bytes"
+                      : l->may_be_zero ? "milliseconds or a duration such as '10s'"
+                                       : "above 0: milliseconds or a duration such as '10s'",
+                      l->bytes ? ", 0 or a whole number above" : "", sq_buf_cstr(&shown));
+    sq_buf_deinit(&shown);
+    return -1;
+}
+
+static struct ws_limits default_limits(const struct sq_config *c)
+{
+    return (struct ws_limits){.ping_interval_ns = SQ_MAX(c->ws_ping_interval_ns, 0),
+                              .pong_timeout_ns = SQ_MAX(c->ws_pong_timeout_ns, 0),
+                              .handshake_timeout_ns = SQ_MAX(c->ws_handshake_timeout_ns, 0),
+                              .close_timeout_ns = SQ_MAX(c->ws_close_timeout_ns, 0),
+                              .message_size = SQ_MAX(c->ws_max_message_size, 0),
+                              .fragment_size = SQ_MAX(c->ws_fragment_size, 0)};
+}
+
 static int set_param(JSContext *ctx, void *user, const char *key, JSValueConst value)
 {
     struct ws_request *args = user;
@@ -135,6 +231,8 @@ static int set_param(JSContext *ctx, void *user, const char *key, JSValueConst v
         }
     } else if (strcmp(key, "compression") == 0) {
         return set_compression(ctx, args, value);
+    } else if (find_limit(key)) {
+        return set_limit(ctx, &args->limits, find_limit(key), value);
     }
     return 0;
 }
@@ -152,12 +250,76 @@ void ws_request_free(JSContext *ctx, struct ws_request *args)
 
 int ws_request_read(JSContext *ctx, JSValueConst params, struct ws_request *request)
 {
-    *request = (struct ws_request){.tags = sq_tagset_ref(sq_js_self(ctx)->vu->tags),
+    const struct sq_js_instance *self = sq_js_self(ctx);
+
+    *request = (struct ws_request){.tags = sq_tagset_ref(self->vu->tags),
+                                   .limits = default_limits(self->cell->worker->bundle->config),
                                    .jar_value = JS_UNDEFINED};
     return sq_js_each_key(ctx, params, set_param, request);
 }
 
+void ws_request_open(struct sq_js_instance *self, const struct ws_request *request,
+                     struct sq_ws_trace_options *trace, struct sq_ws_open *open)
+{
+    const struct sq_js_bundle *bundle = self->cell->worker->bundle;
+    const struct ws_limits *l = &request->limits;
+
+    open->headers = request->headers.items;
+    open->headers_count = request->headers.count;
+    open->user_agent = sq_slice_str(bundle->user_agent);
+    open->deflate = request->deflate;
+    open->vu_id = self->vu->id;
+    open->lenient = bundle->config->lenient;
+    open->counters = &self->counters;
+    open->handshake_timeout_ns = l->handshake_timeout_ns;
+    open->close_timeout_ns = l->close_timeout_ns;
+    open->ping_interval_ns = l->ping_interval_ns;
+    open->pong_timeout_ns = l->pong_timeout_ns;
+    open->message_bytes_max = (uint64_t)l->message_size;
+    open->fragment_bytes = (uint64_t)l->fragment_size;
+    self->connections++;
+    if (!bundle->config->ws_debug)
+        return;
+    *trace = (struct sq_ws_trace_options){.vu = self->vu->id,
+                                          .iteration = self->vu->iterations,
+                                          .socket = self->connections,
+                                          .full = strcmp(bundle->config->ws_debug, "full") == 0};
+    open->trace = trace;
+}
+
 /* ---- the outcome ---- */
+
+/* Two connections to one server that fail for one reason must not differ by their local ports,
+ * keys and times. */
+const char *ws_failure_words(int error_code, const char *reason)
+{
+    const char *words = sq_http_short_words(error_code), *ports = strstr(reason, "->");
+    const char *what = ports ? strstr(ports, ": ") : NULL;
+
+    if (sq_text_starts(reason, "Sec-WebSocket-Accept '"))
+        return "Sec-WebSocket-Accept does not belong to the key";
+    if (sq_text_starts(reason, "x509: certificate has expired"))
+        return "x509: certificate has expired or is not yet valid";
+    return words ? words : what ? what + 2 : reason;
+}
+
+void ws_log_failure(struct sq_js_instance *self, const char *url, int status, const char *reason)
+{
+    enum { TOLD_ALL = 10 };
+    uint64_t times = sq_js_times(self->cell->worker->bundle, ws_failure_words(0, reason));
+    bool told = times <= TOLD_ALL || (times & (times - 1)) == 0;
+    char often[64] = "", answer[32] = "";
+    struct sq_buf shown = {0};
+
+    if (times > TOLD_ALL)
+        snprintf(often, sizeof often, "; %llu times so far", (unsigned long long)times);
+    if (status)
+        snprintf(answer, sizeof answer, " (status %d)", status);
+    sq_ws_trace_hide_userinfo(&shown, sq_slice_str(url));
+    sq_log(told ? SQ_LOG_WARN : SQ_LOG_DEBUG, "ws", "WebSocket connection to '%s' failed: %s%s%s",
+           sq_buf_cstr(&shown), reason, answer, often);
+    sq_buf_deinit(&shown);
+}
 
 const char *ws_outcome_text(const struct ws_session *s, size_t at)
 {
@@ -168,11 +330,12 @@ void ws_tag_session(struct ws_session *s, struct sq_tagset *base, const char *ur
 {
     struct sq_run *run = s->self->vu->worker->run;
     unsigned wanted = run->config->system_tags;
-    struct sq_tag_pair pairs[4];
-    char status[16];
+    struct sq_tag_pair pairs[6];
+    char status[16], code[16];
     size_t n = 0;
 
     snprintf(status, sizeof status, "%d", s->outcome.status);
+    snprintf(code, sizeof code, "%d", s->outcome.error_code);
     if (wanted & SQ_TAG_URL)
         pairs[n++] = (struct sq_tag_pair){sq_slice_str("url"), sq_slice_str(url)};
     const char *ip = ws_outcome_text(s, s->outcome.ip_at);
@@ -183,6 +346,12 @@ void ws_tag_session(struct ws_session *s, struct sq_tagset *base, const char *ur
     if ((wanted & SQ_TAG_SUBPROTO) && s->outcome.status)
         pairs[n++] = (struct sq_tag_pair){sq_slice_str("subproto"),
                                           sq_slice_str(ws_outcome_text(s, s->outcome.protocol_at))};
+    const char *reason = ws_outcome_text(s, s->outcome.reason_at);
+    if ((wanted & SQ_TAG_ERROR) && !s->outcome.opened)
+        pairs[n++] = (struct sq_tag_pair){
+            sq_slice_str("error"), sq_slice_str(ws_failure_words(s->outcome.error_code, reason))};
+    if ((wanted & SQ_TAG_ERROR_CODE) && !s->outcome.opened)
+        pairs[n++] = (struct sq_tag_pair){sq_slice_str("error_code"), sq_slice_str(code)};
     s->tags = sq_tagset_with(run->tag_table, base, pairs, n);
 }
 

@@ -168,6 +168,7 @@ static void on_handshake(void *user, const struct sq_ws_handshake *r)
     o->opened = r->opened;
     o->status = r->status;
     o->error = r->error;
+    o->error_code = r->error_code;
     o->headers_count = r->headers_count;
     for (size_t i = 0; i < r->headers_count; i++) {
         put_text(text, r->headers[i].name);

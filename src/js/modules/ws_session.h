@@ -42,7 +42,7 @@ struct ws_timer {
 /* The opening handshake's outcome, copied: the Response needs it when the session is over. */
 struct ws_outcome {
     bool arrived, opened;
-    int status, error;
+    int status, error, error_code;
     struct sq_buf text; /* headers as name NUL value NUL ..., then body, error text, protocol, ip */
     size_t headers_count, body_at, body_len, error_at, protocol_at, ip_at, reason_at;
     int64_t dial_start_ns, end_ns;
