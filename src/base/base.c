@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
+
 void sq_panic(const char *fmt, ...)
 {
     va_list args;
 
+    sq_log_flush_dying();
     va_start(args, fmt);
     fputs("squall: internal error: ", stderr);
     vfprintf(stderr, fmt, args);

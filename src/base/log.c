@@ -3,10 +3,13 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/writer.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sq_log_options options = {.level = SQ_LOG_INFO};
@@ -21,6 +24,111 @@ static struct secret {
     size_t len;
 } * secrets;
 static size_t secrets_count;
+
+/* ---- streams whose reader may be slow ---- */
+
+enum { QUEUE_BYTES_MAX = 4 * 1024 * 1024, QUEUES_MAX = 4 };
+#define QUEUE_PATIENCE_NS (500 * SQ_NS_PER_MS)
+#define EXIT_IDLE_NS (5 * SQ_NS_PER_S)
+
+/* One for each open file, whatever descriptors and FILEs lead to it: order is kept among them. Like
+ * the secrets never freed. */
+static struct queue {
+    dev_t device;
+    ino_t inode;
+    struct sq_writer *_Atomic writer;
+} queues[QUEUES_MAX];
+static _Atomic size_t queues_count;
+static pthread_mutex_t queues_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool queueing;
+
+/* By the writer's thread. */
+static void tell_lost(void *user, uint64_t lost)
+{
+    (void)user;
+    sq_log(SQ_LOG_WARN, "log", "%llu log line%s dropped: the reader of standard error is slow",
+           (unsigned long long)lost, lost == 1 ? "" : "s");
+}
+
+static struct sq_writer *queue_new(int fd, const struct stat *st)
+{
+    size_t count = atomic_load(&queues_count);
+    const struct sq_writer_options writer = {.fd = fd,
+                                             .bytes_max = QUEUE_BYTES_MAX,
+                                             .patience_ns = QUEUE_PATIENCE_NS,
+                                             .drained = tell_lost};
+
+    if (count == QUEUES_MAX)
+        return NULL;
+    struct queue *q = &queues[count];
+    q->device = st->st_dev;
+    q->inode = st->st_ino;
+    q->writer = sq_writer_new(&writer);
+    if (q->writer)
+        atomic_store(&queues_count, count + 1);
+    return q->writer;
+}
+
+/* NULL: it is to be written to at once. */
+static struct sq_writer *queue_of(FILE *to)
+{
+    struct sq_writer *writer = NULL;
+    struct stat st;
+
+    if (!atomic_load(&queueing) || fstat(fileno(to), &st) < 0 ||
+        !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+        return NULL;
+    pthread_mutex_lock(&queues_lock);
+    for (size_t i = 0; i < atomic_load(&queues_count) && !writer; i++)
+        if (queues[i].device == st.st_dev && queues[i].inode == st.st_ino)
+            writer = queues[i].writer;
+    if (!writer) {
+        fflush(to);
+        writer = queue_new(fileno(to), &st);
+    }
+    pthread_mutex_unlock(&queues_lock);
+    return writer;
+}
+
+static void flush_at_exit(void)
+{
+    sq_log_flush(NULL, EXIT_IDLE_NS);
+}
+
+void sq_log_queue_start(void)
+{
+    if (!atomic_exchange(&queueing, true))
+        atexit(flush_at_exit);
+}
+
+void sq_log_flush(FILE *to, int64_t idle_ns)
+{
+    struct sq_writer *writer = to ? queue_of(to) : NULL;
+
+    for (size_t i = 0; i < atomic_load(&queues_count); i++)
+        if (!to || queues[i].writer == writer)
+            (void)sq_writer_flush(queues[i].writer, idle_ns);
+}
+
+void sq_log_flush_dying(void)
+{
+    for (size_t i = 0; i < atomic_load(&queues_count); i++)
+        sq_writer_flush_dying(queues[i].writer);
+}
+
+void sq_log_text(FILE *to, const char *text, size_t len)
+{
+    struct sq_writer *writer = queue_of(to);
+
+    if (writer) {
+        sq_writer_put(writer, text, len);
+        return;
+    }
+    fwrite(text, 1, len, to);
+    fflush(to);
+}
+
+/* ---- lines ---- */
 
 static const struct {
     const char *name, *terminal, *colour;
@@ -170,6 +278,7 @@ void sq_log_line(enum sq_log_level level, const char *text, size_t len, const ch
                  FILE *to)
 {
     struct sq_buf line = {0}, redacted = {0};
+    struct sq_writer *writer = NULL;
 
     if (level < sq_log_level_now)
         return;
@@ -182,14 +291,20 @@ void sq_log_line(enum sq_log_level level, const char *text, size_t len, const ch
             len = redacted.len;
         }
         format_line(&line, level, text, len, to ? NULL : source);
-        if (options.before && !to)
+        writer = queue_of(out);
+        if (options.before && !to && !writer)
             options.before(options.user);
-        fwrite(line.data, 1, line.len, out);
-        fflush(out);
-        if (options.after && !to)
+        if (!writer) {
+            fwrite(line.data, 1, line.len, out);
+            fflush(out);
+        }
+        if (options.after && !to && !writer)
             options.after(options.user);
     }
     pthread_mutex_unlock(&lock);
+    /* It may have to wait for room: not with the lock, which the writer's thread takes. */
+    if (writer)
+        sq_writer_put(writer, line.data, line.len);
     sq_buf_deinit(&line);
     sq_buf_deinit(&redacted);
 }

@@ -41,6 +41,18 @@ void sq_log_write(enum sq_log_level level, const char *component, const char *fm
 void sq_log_line(enum sq_log_level level, const char *text, size_t len, const char *source,
                  FILE *to);
 
+/* From now on what goes to pipes and sockets is written by threads of their own, so that a reader
+ * who stops does not stop the caller (base/writer.h says what becomes of lines that he does not
+ * take). Files and terminals are written at once as before. Main thread. */
+void sq_log_queue_start(void);
+/* Text that shares a stream with the log, in order with its lines; not formatted. Any thread. */
+void sq_log_text(FILE *to, const char *text, size_t len);
+/* Waits until what is queued for the stream, or for all when NULL, is written, or until nothing was
+ * taken for idle_ns (INT64_MAX: for ever). Any thread. */
+void sq_log_flush(FILE *to, int64_t idle_ns);
+/* What a process that aborts can still do. */
+void sq_log_flush_dying(void);
+
 /* From now on "***SECRET_REDACTED***" stands in every line where the text was (ENG-227). Copies it;
  * an empty text changes nothing. Any thread. */
 void sq_log_hide(const char *text, size_t len);

@@ -278,6 +278,7 @@ int sq_cli_test_end(struct sq_cli_test *t, int rc, const struct sq_error *err)
 
     if (rc < 0)
         sq_log_line(SQ_LOG_ERROR, err->text, strlen(err->text), NULL, NULL);
+    sq_log_flush(NULL, 5 * SQ_NS_PER_S);
     sq_cli_test_deinit(t);
     fflush(NULL);
     return exit_code;

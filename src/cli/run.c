@@ -199,6 +199,9 @@ static void write_file(const char *name, const void *data, size_t len)
         sq_log(SQ_LOG_ERROR, "summary", "cannot write '%s': %s", name, strerror(errno));
         return;
     }
+    /* The load is over: results wait for who reads them. */
+    if (standard_out || standard_error)
+        sq_log_flush(file, INT64_MAX);
     bool ok = fwrite(data, 1, len, file) == len && fflush(file) == 0;
     if (!standard_out && !standard_error)
         ok = fclose(file) == 0 && ok;
@@ -320,6 +323,7 @@ int sq_cli_run(int argc, char **argv)
     } else if (rc == 0 && (rc = prepare(&t, &err)) == 0) {
         t.progress = sq_cli_progress_new(&t.config, t.path, t.flags);
         sq_cli_progress_banner(t.progress);
+        sq_log_queue_start();
         run_test(&t);
         finish(&t);
         linger(&t);

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "ui/progress.h"
 
 enum { WIDTH_UNKNOWN = 80, WIDTH_PLAIN = 1000 };
@@ -48,10 +49,9 @@ static void erase(struct sq_ui_display *d)
 
 static void put_block(struct sq_ui_display *d)
 {
-    fputs(d->text, d->options.out);
+    sq_log_text(d->options.out, d->text, strlen(d->text));
     for (const char *p = d->text; *p; p++)
         d->lines += *p == '\n';
-    fflush(d->options.out);
 }
 
 static void draw(struct sq_ui_display *d, const struct sq_ui_view *view)
@@ -67,8 +67,7 @@ static void draw(struct sq_ui_display *d, const struct sq_ui_view *view)
     put_block(d);
     if (!d->options.terminal) {
         d->lines = 0;
-        fputc('\n', d->options.out); /* blocks are told apart by an empty line */
-        fflush(d->options.out);
+        sq_log_text(d->options.out, "\n", 1); /* blocks are told apart by an empty line */
     }
     pthread_mutex_unlock(&d->lock);
 }

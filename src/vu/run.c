@@ -129,6 +129,7 @@ static void signal_ready(struct sq_io *io, unsigned events)
             sq_log(SQ_LOG_ERROR, "run", "second signal (%s): ending at once", name);
             if (run->hooks.dying)
                 run->hooks.dying(run->hooks.user);
+            sq_log_flush(NULL, SQ_NS_PER_S);
             fflush(NULL);
             _exit(SQ_EXIT_SIGNAL);
         }
