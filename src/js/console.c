@@ -132,7 +132,9 @@ static void render_object(struct renderer *r, JSValueConst value)
         } else if (sq_k6_ws_is_error(value)) {
             put_text(r, value);
         } else {
-            render_properties(r, value);
+            JSValue shown = sq_dom_shown(r->ctx, value);
+            render_properties(r, JS_IsUndefined(shown) ? value : shown);
+            JS_FreeValue(r->ctx, shown);
         }
         free(name);
     }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "js/modules/dom.h"
+#include "js/modules/websocket.h"
 
 static JSClassID exports_class; /* never instantiated */
 
@@ -31,6 +32,56 @@ void sq_dom_enumerable(JSContext *ctx, JSValueConst object, struct dom_method_li
                           JS_PROP_HAS_ENUMERABLE | JS_PROP_ENUMERABLE);
         JS_FreeAtom(ctx, atom);
     }
+}
+
+static int copy_missing(JSContext *ctx, void *user, const char *key, JSValueConst value)
+{
+    JSValueConst out = *(JSValue *)user;
+    JSAtom atom = JS_NewAtom(ctx, key);
+
+    if (strcmp(key, "isTrusted") != 0 && JS_HasProperty(ctx, out, atom) == 0)
+        JS_DefinePropertyValue(ctx, out, atom, JS_DupValue(ctx, value), JS_PROP_C_W_E);
+    JS_FreeAtom(ctx, atom);
+    return 0;
+}
+
+static JSValue pick(JSContext *ctx, JSValueConst value, const char *const *names)
+{
+    JSValue out = JS_NewObject(ctx);
+
+    for (; *names; names++) {
+        JSValue field = JS_GetPropertyStr(ctx, value, *names);
+        if (JS_IsException(field)) {
+            JS_FreeValue(ctx, out);
+            return field;
+        }
+        JS_DefinePropertyValueStr(ctx, out, *names, field, JS_PROP_C_W_E);
+    }
+    return out;
+}
+
+JSValue sq_dom_shown(JSContext *ctx, JSValueConst value)
+{
+    static const char *const blob[] = {"size", "type", NULL}, *const signal[] = {"aborted", NULL};
+    struct sq_slice bytes;
+    JSValue out = JS_UNDEFINED;
+
+    if (sq_dom_event(value) || websocket_of(value)) {
+        JSAtom to_json = JS_NewAtom(ctx, "toJSON");
+        out = JS_Invoke(ctx, value, to_json, 0, NULL);
+        JS_FreeAtom(ctx, to_json);
+    } else if (sq_dom_blob_bytes(value, &bytes)) {
+        out = pick(ctx, value, blob);
+    } else if (sq_dom_is_signal(value)) {
+        out = pick(ctx, value, signal);
+    }
+    /* What the script, or an error event, has beside the standard's fields. */
+    if (JS_IsObject(out) && sq_js_each_key(ctx, value, copy_missing, &out) == 0)
+        return out;
+    if (JS_HasException(ctx))
+        JS_FreeValue(ctx, JS_GetException(ctx));
+    JS_FreeValue(ctx, out);
+    return JS_UNDEFINED;
 }
 
 JSValue sq_dom_define(JSContext *ctx, JSClassID id, const char *name, JSCFunction *construct,

@@ -110,5 +110,10 @@ void sq_k6_http_vu_close(struct sq_js_instance *self);
 /* The VU's own jar, made when first asked for. */
 struct sq_cookie_jar *sq_k6_http_vu_jar(struct sq_js_instance *self);
 
+/* What console shows of an event, a WebSocket or a Blob of k6/websockets, whose fields are no
+ * properties of their own: a plain object with them. Undefined for other values and when the script
+ * broke the class. (k6_websockets.c) */
+JSValue sq_dom_shown(JSContext *ctx, JSValueConst value);
+
 /* True for objects whose console form is their string form (error events of k6/ws). */
 bool sq_k6_ws_is_error(JSValueConst value);

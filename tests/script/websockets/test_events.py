@@ -271,3 +271,37 @@ def test_constructed_events(t):
     equal(r.ev('dom')[0][1:], ['AbortError', 'm', 20, True, 'AbortError: m', 'Error', 20, '[object DOMException]',
                                True])
     equal(r.ev('abort')[0][1:], [['abort', True, 'any'], True, 'AbortError', True, True, 'AbortError', 'why'])
+
+
+def test_events_on_the_console(t):
+    """ENG-221 for objects whose fields are getters: they are shown as k6's plain objects are."""
+    server = t.server(closing(1011, 'r', before=encode(TEXT, 'x') + encode(PING, 'p')))
+    for r in both(t, '''
+  const ws = new WebSocket('@WS@/');
+  ws.own = 5;
+  console.log('SOCKET', ws);
+  console.log(new Blob(['abc'], { type: 't' }), [new AbortController().signal]);
+  console.log(new MessageEvent('made', { data: { a: [1] } }));
+  for (const n of ['open', 'message', 'ping', 'error', 'close']) ws.addEventListener(n, (e) => console.log('GOT', e));
+  const broken = new Event('broken');
+  broken.toJSON = () => { throw new Error('no'); };
+  console.log('BROKEN', broken);'''):
+        lines = [entry.msg for entry in r.log if entry.source == 'console']
+        check(lines[0].startswith('SOCKET { url: "%s' % server.ws) and 'readyState: 0' in lines[0] and
+              lines[0].endswith('binaryType: "blob", own: 5 }'), 'socket: %s', lines[0])
+        equal(lines[1], '{ size: 3, type: "t" } [ { aborted: false } ]')
+        check(lines[2].startswith('{ type: "made", target: null, timestamp: ') and 'data: { a: [ 1 ] }' in lines[2],
+              'event: %s', lines[2])
+        check(lines[3].startswith('BROKEN {') and 'no' not in lines[3].split('{')[1].split(':')[0], 'broken: %s', lines[3])
+        got = {line.split('"')[1]: line for line in lines if line.startswith('GOT { type: ')}
+        want = {'open', 'message', 'ping', 'close'} | ({'error'} if 'error' in got else set())
+        equal(set(got), want)
+        check('data: "x", origin: "%s' % server.ws in got['message'], 'message: %s', got['message'])
+        check('target: { url: "%s' % server.ws in got['open'], 'open: %s', got['open'])
+        check('code: 1011, reason: "r", wasClean: true }' in got['close'], 'close: %s', got['close'])
+        check('data: ArrayBuffer { [Uint8Contents]: <70>, byteLength: 1 }' in got['ping'], 'ping: %s', got['ping'])
+    r = run(t, '''
+  const ws = new WebSocket('ws://127.0.0.1:@DEAD@/');
+  ws.onerror = (e) => console.log(e);''', DEAD=t.closed_port())
+    line = [entry.msg for entry in r.log if entry.source == 'console'][0]
+    check('error: "dial tcp' in line and 'message: "dial tcp' in line and 'code: 1212' in line, 'error: %s', line)
