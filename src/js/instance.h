@@ -146,6 +146,7 @@ struct sq_js_instance {
     struct sq_list resources;      /* of struct sq_js_resource */
     struct sq_list paused_sockets; /* of k6/websockets: not read while their messages wait */
     size_t queued_bytes;           /* of all sockets' messages that wait */
+    bool sockets_paused;           /* all of them: too much waits */
     uint64_t turn;                 /* counts drained microtask queues: a script sees no change
                                       of bufferedAmount within one */
     bool in_loop;                  /* the VU waits for tasks */

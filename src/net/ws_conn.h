@@ -140,6 +140,8 @@ const char *sq_ws_conn_error_text(const struct sq_ws_conn *conn, int rc);
 
 /* Message bytes not yet handed to the kernel (payloads only, WHATWG bufferedAmount). */
 uint64_t sq_ws_conn_buffered(const struct sq_ws_conn *conn);
+/* Bytes of messages that were accepted and will never be sent: a Close or an error came first. */
+uint64_t sq_ws_conn_lost(const struct sq_ws_conn *conn);
 /* While paused nothing is read and no handler is called, except for the answers to control frames
  * already in memory; TCP back-pressure builds up. Nests not: idempotent. */
 void sq_ws_conn_pause(struct sq_ws_conn *conn);

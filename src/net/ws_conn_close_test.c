@@ -426,6 +426,73 @@ SQ_TEST(ws_conn_P59_slow_reader)
     talk_done(&s);
 }
 
+static void small_then_large(struct user *u, char event)
+{
+    static uint8_t data[1 << 20];
+    uint64_t before;
+
+    if (event != 'o')
+        return;
+    for (int i = 0; i < 30; i++) {
+        before = sq_ws_conn_buffered(u->conn);
+        SQ_CHECK_EQ(sq_ws_conn_send(u->conn, SQ_WS_KIND_TEXT, sq_slice_str("x")), 0);
+        SQ_CHECK_EQ(sq_ws_conn_buffered(u->conn), before + 1);
+        SQ_CHECK_EQ(sq_ws_conn_send(u->conn, SQ_WS_KIND_BINARY, sq_slice(data, sizeof data)), 0);
+        if (before > 0)
+            SQ_CHECK_EQ(sq_ws_conn_buffered(u->conn), before + 1 + sizeof data);
+    }
+    SQ_CHECK(sq_ws_conn_buffered(u->conn) > 10 << 20);
+    SQ_CHECK_EQ(sq_ws_conn_lost(u->conn), 0);
+    SQ_CHECK_EQ(sq_ws_conn_close(u->conn, 1000, sq_slice_str("")), 0);
+}
+
+static void play_never_read(struct script *s, int fd)
+{
+    (void)s;
+    usleep(100000);
+    peer_write(fd, BYE, 4);
+    usleep(100000);
+}
+
+SQ_TEST(ws_conn_buffered_adds_up)
+{
+    struct script s = {.play = play_never_read};
+    struct user u;
+
+    talk_user_init(&u);
+    u.hook = small_then_large;
+    talk_run(&u, &s);
+    talk_done(&s);
+}
+
+static void large_once(struct user *u, char event)
+{
+    static uint8_t data[40 << 20];
+
+    if (event == 'o') {
+        SQ_CHECK_EQ(sq_ws_conn_send(u->conn, SQ_WS_KIND_TEXT, sq_slice_str("x")), 0);
+        SQ_CHECK_EQ(sq_ws_conn_send(u->conn, SQ_WS_KIND_BINARY, sq_slice(data, sizeof data)), 0);
+        SQ_CHECK_EQ(sq_ws_conn_send(u->conn, SQ_WS_KIND_TEXT, sq_slice_str("never sent")), 0);
+    } else if (event == 'e') {
+        uint64_t left = sq_ws_conn_buffered(u->conn) + sq_ws_conn_lost(u->conn);
+
+        SQ_CHECK(left > 10 << 20 && left <= sizeof data + 11, "%llu", (unsigned long long)left);
+        SQ_CHECK_EQ(sq_ws_conn_lost(u->conn), 10);
+    }
+}
+
+SQ_TEST(ws_conn_lost_counts_what_the_peers_close_kept_from_being_sent)
+{
+    struct script s = {.play = play_never_read};
+    struct user u;
+
+    talk_user_init(&u);
+    u.hook = large_once;
+    u.handler.answer_close = true;
+    talk_run(&u, &s);
+    talk_done(&s);
+}
+
 static void fill_and_release(struct user *u, char event)
 {
     static uint8_t data[1 << 20];

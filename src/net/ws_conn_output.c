@@ -45,6 +45,7 @@ void sq_ws_output_discard(struct sq_ws_conn *conn)
     backlog_free(conn);
     conn->front_header_left = 0;
     conn->front_payload_left = 0;
+    conn->lost_message_bytes += conn->out_message_bytes;
     conn->out_message_bytes = 0;
     conn->tls_repeat_bytes = 0;
     conn->out_blocked = false;
@@ -210,7 +211,7 @@ int sq_ws_output_flush(struct sq_ws_conn *conn)
     } else {
         conn->front_header_left = 0;
         conn->front_payload_left = 0;
-        conn->out_message_bytes = 0;
+        conn->out_message_bytes = conn->queueing_bytes;
         if (conn->backlog)
             backlog_done(conn);
     }
@@ -222,6 +223,7 @@ void sq_ws_output_truncate(struct sq_ws_conn *conn)
 {
     struct sq_ws_backlog *backlog;
     size_t keep, in_chunk;
+    uint64_t before;
 
     if (sq_ws_output_flush(conn) < 0 || sq_ws_output_empty(conn))
         return;
@@ -231,7 +233,9 @@ void sq_ws_output_truncate(struct sq_ws_conn *conn)
     backlog = conn->backlog;
     keep = conn->front_header_left + (size_t)conn->front_payload_left;
     in_chunk = (size_t)(conn->chunk_end - conn->chunk_at);
-    conn->out_message_bytes = conn->front_counts ? conn->front_payload_left : 0;
+    before = conn->out_message_bytes;
+    conn->out_message_bytes = conn->front_counts ? SQ_MIN(conn->front_payload_left, before) : 0;
+    conn->lost_message_bytes += before - conn->out_message_bytes;
     if (keep <= in_chunk) {
         conn->chunk_end = (uint16_t)(conn->chunk_at + keep);
         if (keep == 0)
@@ -450,8 +454,10 @@ static int send_frames(struct sq_ws_conn *conn, uint8_t opcode, bool rsv1, struc
                                     .rsv1 = rsv1,
                                     .masked = true};
 
-        conn->out_message_bytes += len + extra_bytes;
+        conn->queueing_bytes = len + extra_bytes;
+        conn->out_message_bytes += conn->queueing_bytes;
         rc = sq_ws_output_frame(conn, &frame, data.data);
+        conn->queueing_bytes = 0;
         extra_bytes = 0;
         opcode = SQ_WS_OP_CONTINUATION;
         rsv1 = false;
@@ -536,6 +542,11 @@ const char *sq_ws_conn_error_text(const struct sq_ws_conn *conn, int rc)
 uint64_t sq_ws_conn_buffered(const struct sq_ws_conn *conn)
 {
     return conn->out_message_bytes;
+}
+
+uint64_t sq_ws_conn_lost(const struct sq_ws_conn *conn)
+{
+    return conn->lost_message_bytes;
 }
 
 bool sq_ws_conn_close_sent(const struct sq_ws_conn *conn)

@@ -88,8 +88,10 @@ struct sq_ws_conn {
     uint8_t front_header_left; /* of the frame that the kernel took in part */
     bool front_counts;         /* it carries a message */
     uint64_t front_payload_left;
-    uint64_t out_message_bytes; /* bufferedAmount */
-    size_t tls_repeat_bytes;    /* of the queue's front, a stuck TLS write holds these */
+    uint64_t out_message_bytes;  /* bufferedAmount */
+    uint64_t queueing_bytes;     /* of them, those of the frame that is being queued right now */
+    uint64_t lost_message_bytes; /* of messages that were thrown away unsent */
+    size_t tls_repeat_bytes;     /* of the queue's front, a stuck TLS write holds these */
     int write_error;
 
     /* input */

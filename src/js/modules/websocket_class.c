@@ -233,8 +233,15 @@ static JSValue send_data(JSContext *ctx, struct websocket *ws, const struct outg
         ws->lost_bytes += out->data.len;
         return JS_UNDEFINED;
     }
+    uint64_t lost = sq_ws_conn_lost(ws->conn);
+    int rc = sq_ws_conn_send(ws->conn, out->kind, out->data);
     ws->shown_bytes += out->data.len;
-    if (sq_ws_conn_send(ws->conn, out->kind, out->data) == 0)
+    /* Refused, and not even counted by the connection. */
+    if (rc < 0 && sq_ws_conn_lost(ws->conn) == lost) {
+        ws->shown_bytes -= out->data.len;
+        ws->lost_bytes += out->data.len;
+    }
+    if (rc == 0)
         websocket_sample(ws, SQ_M_WS_MSGS_SENT, sq_wall_ns(), 1);
     return JS_UNDEFINED;
 }

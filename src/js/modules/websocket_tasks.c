@@ -42,6 +42,7 @@ static void may_read(struct sq_js_instance *self)
 {
     if (self->queued_bytes > WEBSOCKET_VU_BYTES_MAX / 2)
         return;
+    self->sockets_paused = false;
     SQ_LIST_FOR_EACH (node, &self->paused_sockets) {
         struct websocket *ws = SQ_CONTAINER_OF(node, struct websocket, paused_node);
         if (ws->queued_bytes > WEBSOCKET_QUEUE_BYTES_MAX / 2)
@@ -53,6 +54,28 @@ static void may_read(struct sq_js_instance *self)
     }
 }
 
+static void pause_reading(struct websocket *ws)
+{
+    if (ws->paused || !ws->conn || !ws->opened)
+        return;
+    ws->paused = true;
+    sq_list_append(&ws->self->paused_sockets, &ws->paused_node);
+    sq_ws_conn_pause(ws->conn);
+}
+
+/* All, not only those that bring more: each would bring what one read takes. */
+static void pause_vu(struct sq_js_instance *self)
+{
+    if (self->sockets_paused)
+        return;
+    self->sockets_paused = true;
+    SQ_LIST_FOR_EACH (node, &self->resources) {
+        struct sq_js_resource *resource = SQ_CONTAINER_OF(node, struct sq_js_resource, node);
+        if (resource->stop == websocket_stop)
+            pause_reading(SQ_CONTAINER_OF(resource, struct websocket, resource));
+    }
+}
+
 static void account(struct task *t)
 {
     struct websocket *ws = t->ws;
@@ -61,13 +84,10 @@ static void account(struct task *t)
     ws->queued++;
     ws->queued_bytes += weight(t);
     self->queued_bytes += weight(t);
-    if (ws->paused || !ws->conn ||
-        (ws->queued_bytes <= WEBSOCKET_QUEUE_BYTES_MAX &&
-         self->queued_bytes <= WEBSOCKET_VU_BYTES_MAX))
-        return;
-    ws->paused = true;
-    sq_list_append(&self->paused_sockets, &ws->paused_node);
-    sq_ws_conn_pause(ws->conn);
+    if (ws->queued_bytes > WEBSOCKET_QUEUE_BYTES_MAX)
+        pause_reading(ws);
+    if (self->queued_bytes > WEBSOCKET_VU_BYTES_MAX)
+        pause_vu(self);
 }
 
 static void free_task(struct task *t)
@@ -129,7 +149,7 @@ void websocket_sync(struct websocket *ws)
     if (!ws->conn || ws->turn == ws->self->turn)
         return;
     ws->turn = ws->self->turn;
-    ws->shown_bytes = sq_ws_conn_buffered(ws->conn);
+    ws->shown_bytes = sq_ws_conn_buffered(ws->conn) + sq_ws_conn_lost(ws->conn);
 }
 
 static void release(struct websocket *ws)
@@ -533,6 +553,8 @@ static void on_handshake(void *user, const struct sq_ws_handshake *r)
     ws->dial_start_ns = r->timings.dial_start_ns;
     if (r->opened && !refused) {
         ws->opened = true;
+        if (ws->self->sockets_paused)
+            pause_reading(ws);
         post(&(struct task){.ws = ws, .kind = OPEN, .data = r->protocol, .text = r->extensions});
         return;
     }

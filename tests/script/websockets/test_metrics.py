@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """k6/websockets: samples and tags (W73-W76), bounds of memory."""
 import re
+import threading
 import time
 
 from case import between, check, equal
@@ -80,6 +81,71 @@ export default function () {
     equal(len(server.conns), 20)
     for conn in server.conns:
         check(conn.bytes_out < 20 * 1024 * 1024, 'the peer could send %d bytes', conn.bytes_out)
+
+
+def resident_kib(popen):
+    with open('/proc/%d/status' % popen.pid) as f:
+        return int(re.search(r'VmRSS:\s+(\d+)', f.read())[1])
+
+
+def flood(t, script_text, *flags):
+    """KiB that squall grows by when 50 servers send all they can to a script that looks at nothing."""
+    go, full = threading.Event(), threading.Semaphore(0)
+
+    def behave(conn):
+        conn.accept()
+        conn.recv_frame()  # the script is there
+        go.wait(10)
+        chunk = encode(TEXT, 'x' * 1000) * 100
+        conn.sock.settimeout(1.0)  # nobody took anything for a second: all that is bounded is full
+        while conn.send(chunk):
+            pass
+        full.release()
+        conn.hold()
+    server = t.server(behave)
+    p = t.start(script_text, *flags, prelude=False)
+    deadline = time.monotonic() + 15
+    while sum(len(c.frames) for c in list(server.conns)) < 50:
+        check(time.monotonic() < deadline and p.popen.poll() is None, 'only %d sockets are open', len(server.conns))
+        time.sleep(0.02)
+    before = resident_kib(p.popen)
+    go.set()
+    for _ in range(50):
+        check(full.acquire(timeout=15), 'squall reads on and on')
+    grown = resident_kib(p.popen) - before
+    p.popen.kill()
+    p.popen.wait()
+    print('# %d KiB for 50 floods' % grown)
+    return grown
+
+
+def test_fifty_floods_cost_a_few_mib(t):
+    """The bound is one for all sockets of a VU, 4 MiB, plus what a read brought before the pause."""
+    grown = flood(t, PRELUDE + '''
+export default function () {
+  let open = 0;
+  for (let i = 0; i < 50; i++) {
+    const ws = new WebSocket('@WS@/');
+    ws.onopen = () => { ws.send('here'); if (++open == 50) sleep(60); };
+    ws.onmessage = () => sleep(60);
+  }
+}''')
+    check(grown < 10 * 1024, '%d KiB', grown)
+
+
+def test_fifty_floods_of_k6_ws(t):
+    """256 KiB for each VU, and what one read brought."""
+    grown = flood(t, '''
+import ws from 'k6/ws';
+import { sleep } from 'k6';
+export const options = { vus: 50, duration: '60s' };
+export default function () {
+  ws.connect('@WS@/', (s) => {
+    s.on('open', () => { s.send('here'); });
+    s.on('message', () => sleep(60));
+  });
+}''')
+    check(grown < 32 * 1024, '%d KiB', grown)
 
 
 def test_two_thousand_sockets(t):

@@ -2,7 +2,7 @@
 """k6/websockets: send, bufferedAmount, binary types, blobs (W21-W34, W79-W81)."""
 from case import check, equal, type_error
 from kit import both, run, sends, state_error
-from servers.rawws import BINARY, TEXT, after, echo, encode, quiet
+from servers.rawws import BINARY, TEXT, after, echo, echo_deflate, encode, quiet
 
 
 def test_W21_send_while_connecting(t):
@@ -163,3 +163,54 @@ def test_W81_burst(t):
     equal(r.ev('all')[0][1:], [100000, True])
     equal(r.ev('close'), [['close', 1000, '', True, 3]])
     equal(r.count('ws_msgs_received'), 100000)
+
+
+def test_W22_buffered_amount_of_what_is_never_sent(t):
+    """4.2: it does not drop when the connection ends; nor does it ever fall within a task, or below 0."""
+    size = 64 * 1024 * 1024
+
+    def reset(conn):
+        conn.accept()
+        conn.recv_frame()
+        conn.reset()
+
+    def close(conn):
+        conn.accept()
+        conn.recv_frame()
+        conn.close_frame(1000)
+        conn.hold(1.0)
+    for behave, code in ((reset, 1006), (close, 1000)):
+        t.servers.clear()
+        t.server(behave)
+        for r in both(t, '''
+  const ws = new WebSocket('@WS@/');
+  const size = %d;
+  ws.onopen = () => {
+    ws.send('x');
+    ev('sent', ws.bufferedAmount);
+    ws.send(new Uint8Array(size));
+    ev('sent', ws.bufferedAmount - size);
+    const before = ws.bufferedAmount;
+    for (const end = Date.now() + 100; Date.now() < end; ) if (ws.bufferedAmount < before) ev('falls within a task');
+  };
+  ws.onclose = (e) => {
+    const left = ws.bufferedAmount;
+    ev('close', e.code, left > 0 && left <= size);
+    setTimeout(() => ev('later', ws.bufferedAmount === left), 20);
+  };''' % size):
+            equal(r.events, [['sent', 1], ['sent', 1], ['close', code, True], ['later', True]])
+
+
+def test_W22_buffered_amount_compressed_and_fragmented(t):
+    """Uncompressed sizes count, and all of it comes back to 0."""
+    t.server(echo_deflate)
+    for r in both(t, '''
+  const ws = new WebSocket('@WS@/', null, { compression: 'deflate', fragmentSize: 100 });
+  let n = 0;
+  ws.onopen = () => {
+    ws.send('a'.repeat(5000)); ev('sum', ws.bufferedAmount);
+    ws.send(new Uint8Array(3000)); ev('sum', ws.bufferedAmount);
+    ws.ping(); ws.send(''); ev('sum', ws.bufferedAmount);
+  };
+  ws.onmessage = () => { if (++n == 3) { ev('sum', ws.bufferedAmount); ws.close(); ev('sum', ws.bufferedAmount); } };'''):
+        equal(r.values('sum'), [5000, 8000, 8000, 0, 0])
