@@ -2,7 +2,7 @@
 """k6/websockets: closing from both sides, failures (W35-W49, W69)."""
 from case import between, check, equal
 from kit import both, dom_error, run, sends, state_error, syntax_error
-from servers.rawws import (CLOSE, TEXT, after, close_payload, closing, echo, encode, never_answer, quiet, refusing,
+from servers.rawws import (CLOSE, PING, TEXT, after, close_payload, closing, echo, encode, never_answer, quiet, refusing,
                            silent)
 
 BYE = 'websocket: close 3001: bye'
@@ -289,3 +289,61 @@ def test_queued_messages_after_close(t):
   ws.onmessage = (e) => { ev('message', e.data); if (e.data === '3') ws.close(); };'''):
         equal(r.values('message'), ['0', '1', '2', '3'])
         equal(r.count('ws_msgs_received'), 4)
+
+
+def test_close_while_the_dial_would_succeed(t):
+    """4.3: the attempt is given up at once, whatever would have come of it."""
+    t.server({'/accepts': sends(encode(TEXT, 'x')), '/refuses': refusing(403, 'Forbidden')})
+    for r in both(t, '''
+  for (const path of ['accepts', 'refuses']) {
+    const ws = note(new WebSocket('@WS@/' + path), path);
+    ws.onmessage = () => ev('message');
+    ws.close(3000, 'r');
+    ws.close();
+    ev('state', ws.readyState);
+  }'''):
+        equal(r.ev('message', 'accepts.open', 'refuses.open'), [])
+        equal(r.values('state'), [2, 2])
+        for name in ('accepts', 'refuses'):
+            equal(len(r.ev(name + '.error')), 1, name)
+            equal(r.ev(name + '.close'), [[name + '.close', 1006, '', False, 3]])
+        equal((r.code, r.count('iterations')), (0, 1))
+
+
+def test_close_inside_every_listener(t):
+    """No second Close, no second event, and the iteration ends."""
+    def behave(conn):
+        conn.accept(tail=encode(TEXT, 'm') + encode(PING, 'p'))
+        if conn.target == '/error':
+            conn.recv_frame()
+            conn.finish()
+        conn.drain()
+    server = t.server(behave)
+    for name in ('open', 'message', 'ping', 'pong', 'error', 'close'):
+        for r in both(t, '''
+  const ws = note(new WebSocket('@WS@/%s'));
+  ws.addEventListener('%s', (e) => { ws.close(3001, 'in'); ws.close(3002); ev('done', ws.readyState); });
+  ws.addEventListener('open', () => { if ('%s' != 'open') ws.ping(); });
+  ws.addEventListener('pong', () => { if ('%s' == 'close') ws.close(1000); });''' % ((name,) * 4)):
+            equal(len(r.ev('done')), 1, name)
+            equal(len(r.ev('close')), 1, name)
+            closes = server.conns[-1].close_codes
+            if name == 'error':
+                equal((r.one('done'), r.one('close'), r.values('error')), (3, 1006, r.values('error')[:1]))
+            elif name == 'close':
+                equal((r.one('done'), r.one('close'), closes), (3, 1000, [1000]))
+            else:
+                equal((r.one('done'), r.one('close'), closes), (2, 3001, [3001]), name)
+            equal(r.count('iterations'), 1)
+
+
+def test_peer_ignores_close_in_a_listener(t):
+    """Nor does a script that closes in a handler of a server that never answers hang."""
+    t.server(lambda conn: (conn.accept(tail=encode(TEXT, 'm')), conn.record()))
+    for r in both(t, '''
+  const ws = note(new WebSocket('@WS@/', null, { closeTimeout: 200 }));
+  ws.onmessage = () => { ws.close(); ws.close(); };
+  ws.onerror = () => ws.close();
+  ws.onclose = () => ws.close();'''):
+        equal(r.ev('error', 'close'), [['error', 'websocket: close timeout', 3], ['close', 1006, '', False, 3]])
+        equal(r.count('iterations'), 1)
