@@ -60,6 +60,12 @@ def wait_for(what, condition, popen=None):
         time.sleep(0.02)
 
 
+def sanitized(t):
+    """Such a build keeps what is freed."""
+    with open(t.squall, 'rb') as f:
+        return b'__asan_init' in f.read()
+
+
 def numbers(text):
     return [int(n) for n in re.findall(r'line (\d+) ', text)]
 
@@ -102,7 +108,7 @@ def test_reader_stops(t):
     before = p.resident_kib()
     wait_for('the load to go on', lambda: 'brim full' in messages(server), p.popen)
     grown = p.resident_kib() - before
-    check(grown < 8 * 1024, '16 MB of lines cost %d KiB', grown)
+    check(grown < 8 * 1024 or sanitized(t), '16 MB of lines cost %d KiB', grown)
     p.read()
     wait_for('the warning', lambda: b'lines dropped' in b''.join(p.parts), p.popen)
     server.go_on.set()
