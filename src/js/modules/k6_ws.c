@@ -99,13 +99,20 @@ static int deliver_end(struct ws_session *s, const struct ws_queued *e)
             return -1;
         return ws_close(s, 1006, true);
     case SQ_WS_END_PROTOCOL:
-        sq_log(SQ_LOG_DEBUG, "ws", "protocol error by the server: %.*s", (int)e->len, e->data);
-        return ws_close(s, 1001, false);
+        ws_log_failure(s->self, NULL, 0, (const char *)e->data);
+        if (e->end.sent_code != SQ_WS_CLOSE_TOO_BIG)
+            return ws_close(s, 1001, false);
+        /* maxMessageSize, which k6 has not: no need for its roundabout words. */
+        if (ws_report_error(s, (const char *)e->data) < 0)
+            return -1;
+        return ws_close(s, SQ_WS_CLOSE_TOO_BIG, true);
     case SQ_WS_END_READ:
     case SQ_WS_END_TIMEOUT:
         break;
     }
     int code = e->end.kind == SQ_WS_END_TIMEOUT ? SQ_WS_CLOSE_ABNORMAL : 1001;
+    if (e->end.kind == SQ_WS_END_TIMEOUT)
+        ws_log_failure(s->self, NULL, 0, (const char *)e->data);
     s->closed = true;
     if (!s->write_error)
         s->write_error = sq_xstrndup((const char *)e->data, e->len);

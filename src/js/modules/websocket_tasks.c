@@ -662,10 +662,14 @@ static void on_end(void *user, const struct sq_ws_end *end)
         t.data = end->reason;
     else if (end->kind == SQ_WS_END_EOF && !ws->standard)
         t.data = sq_slice_str("unexpected EOF");
-    if (!ws->ending) {
-        ws->ending = true;
-        post(&t);
-    }
+    if (ws->ending)
+        return;
+    ws->ending = true;
+    /* Not a peer that only leaves Close unanswered. */
+    if (end->kind == SQ_WS_END_PROTOCOL ||
+        (end->kind == SQ_WS_END_TIMEOUT && !sq_ws_conn_close_sent(ws->conn)))
+        ws_log_failure(ws->self, NULL, 0, end->text);
+    post(&t);
 }
 
 static void on_drained(void *user)

@@ -315,8 +315,12 @@ void ws_log_failure(struct sq_js_instance *self, const char *url, int status, co
         snprintf(often, sizeof often, "; %llu times so far", (unsigned long long)times);
     if (status)
         snprintf(answer, sizeof answer, " (status %d)", status);
-    sq_ws_trace_hide_userinfo(&shown, sq_slice_str(url));
-    sq_log(told ? SQ_LOG_WARN : SQ_LOG_DEBUG, "ws", "WebSocket connection to '%s' failed: %s%s%s",
+    if (url) {
+        sq_buf_puts(&shown, " to '");
+        sq_ws_trace_hide_userinfo(&shown, sq_slice_str(url));
+        sq_buf_putc(&shown, '\'');
+    }
+    sq_log(told ? SQ_LOG_WARN : SQ_LOG_DEBUG, "ws", "WebSocket connection%s failed: %s%s%s",
            sq_buf_cstr(&shown), reason, answer, often);
     sq_buf_deinit(&shown);
 }

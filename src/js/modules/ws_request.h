@@ -36,7 +36,8 @@ bool ws_request_is_limit(const char *key);
  * *open then points to. */
 void ws_request_open(struct sq_js_instance *self, const struct ws_request *request,
                      struct sq_ws_trace_options *trace, struct sq_ws_open *open);
-/* Tells of a failed handshake: its first occurrences of a cause, then fewer and fewer. */
+/* Tells of a failed handshake, or of a connection that failed later, when `url` is NULL: the first
+ * occurrences of a cause, then fewer and fewer. `status` 0: none. */
 void ws_log_failure(struct sq_js_instance *self, const char *url, int status, const char *reason);
 /* The value of the `error` tag for a failed handshake: without what differs from one connection to
  * the next. Borrowed from the text. */

@@ -108,7 +108,7 @@ bool ws_listens(const struct ws_session *s, enum ws_event_kind kind)
     return false;
 }
 
-static int report_error(struct ws_session *s, const char *text)
+int ws_report_error(struct ws_session *s, const char *text)
 {
     JSContext *ctx = s->self->cell->ctx;
 
@@ -124,7 +124,7 @@ int ws_report_write_error(struct ws_session *s, int rc)
         s->write_error =
             sq_xstrdup(s->conn ? sq_ws_conn_error_text(s->conn, rc) : "websocket: close sent");
     char *text = sq_xstrdup(s->write_error);
-    int result = report_error(s, text);
+    int result = ws_report_error(s, text);
     free(text);
     return result;
 }

@@ -15,6 +15,7 @@ JSValue ws_close_error_new(JSContext *ctx, unsigned code, struct sq_slice reason
  * arg (undefined: the handlers get none). -1: an exception is pending, the rest was skipped. */
 int ws_dispatch(struct ws_session *s, enum ws_event_kind kind, JSValue arg);
 bool ws_listens(const struct ws_session *s, enum ws_event_kind kind);
+int ws_report_error(struct ws_session *s, const char *text);
 /* A write failed with rc: `error` handlers get the same words for ever after (WS-63). */
 int ws_report_write_error(struct ws_session *s, int rc);
 /* The closing procedure (WS-77), whoever began it. `number` is what `close` handlers see. `heard`:

@@ -68,11 +68,13 @@ def test_pong_timeout(t):
     run = t.run('''
 export default function () { ws.connect('@WS@/', { pingInterval: 20, pongTimeout: 150 }, listen); }''')
     equal(run.events, [['open'], ['error', text], ['close', 1006]])
+    equal(len(run.logged('warning', text)), 1)
     check(len(keepalive_pings(server.conns[0])) >= 3, 'pings: %r', server.conns[0].frames)
     equal(server.conns[0].of(CLOSE), [])
     for flags in PROFILES:
         run = t.run(SOCKETS + "export default function () { open({ pingInterval: 20, pongTimeout: '0.15s' }); }", *flags)
         equal(run.events, [['open'], ['error', text], ['close', 1006, False]])
+        equal(len(run.logged('warning', text)), 1)
         equal(len(run.of('ws_session_duration')), 1)
 
 
@@ -143,7 +145,8 @@ def test_max_message_size(t):
         t.servers[:] = [server]
         run = t.run('''
 export default function () { ws.connect('@WS@/', { maxMessageSize: 100 }, listen); }''')
-        equal(run.events, [['open']] + ([got] if got else []) + [['error', 'websocket: close sent'], ['close', 1001]])
+        equal(run.events, [['open']] + ([got] if got else []) + [['error', 'websocket: message too big'], ['close', 1009]])
+        equal(len(run.logged('warning', 'message too big')), 1)
         equal(server.conns[0].close_codes, [1009])
         run = t.run(SOCKETS + "export default function () { open({ maxMessageSize: 100 }); }")
         equal(run.events, [['open']] + ([got] if got else []) + [['error', 'websocket: message too big'],
