@@ -521,6 +521,26 @@ static int apply_segment(struct sq_config *config, struct sq_error *err)
     return rc;
 }
 
+static void check_websockets(const struct sq_config *config, struct sq_buf *bad)
+{
+    const struct {
+        const char *key;
+        int64_t value, least;
+    } limits[] = {
+        {"wsPingInterval", config->ws_ping_interval_ns, 0},
+        {"wsPongTimeout", config->ws_pong_timeout_ns, 0},
+        {"wsHandshakeTimeout", config->ws_handshake_timeout_ns, 1},
+        {"wsCloseTimeout", config->ws_close_timeout_ns, 1},
+        {"wsMaxMessageSize", config->ws_max_message_size, 0},
+        {"wsFragmentSize", config->ws_fragment_size, 0},
+    };
+
+    for (size_t i = 0; i < SQ_COUNT(limits); i++)
+        if (limits[i].value < limits[i].least)
+            sq_buf_printf(bad, "%s must %s; ", limits[i].key,
+                          limits[i].least ? "be more than 0" : "not be negative");
+}
+
 int sq_config_derive(struct sq_config *config, struct sq_error *err)
 {
     struct sq_buf bad = {0};
@@ -530,6 +550,7 @@ int sq_config_derive(struct sq_config *config, struct sq_error *err)
     read_scenarios(config, &bad);
     if (config->setup_timeout_ns <= 0)
         sq_buf_puts(&bad, "setupTimeout must be more than 0; ");
+    check_websockets(config, &bad);
     if (bad.len)
         rc = sq_error_set(err, SQ_EINVALID, "%.*s", (int)bad.len - 2, sq_buf_cstr(&bad));
     else

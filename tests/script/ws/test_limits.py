@@ -220,6 +220,16 @@ export default function () {
     equal((len(server.conns), run.count('ws_sessions')), (2, 2))
 
 
+def test_bad_options(t):
+    for flag, words in (('--ws-ping-interval=-1s', 'wsPingInterval must not be negative'),
+                        ('--ws-handshake-timeout=0s', 'wsHandshakeTimeout must be more than 0'),
+                        ('--ws-max-message-size=-5', 'wsMaxMessageSize must not be negative')):
+        run = t.run('export default function () {}', flag, code=104)
+        check(words in run.stderr, '%s: %r', flag, run.stderr)
+    run = t.run('export default function () {}', '--ws-fragment-size=big', code=255)
+    check('--ws-fragment-size' in run.stderr, 'message: %r', run.stderr)
+
+
 FAILURES = (
     ('ws://127.0.0.1:@DEAD@/', '1212', 'dial: connection refused', 'connection refused'),
     ('ws://no..host/', '1101', 'lookup: no such host', 'lookup no..host: no such host'),
