@@ -102,10 +102,13 @@ static void fail(struct sq_ws_conn *conn, const struct failure *f,
         result.protocol = verdict->protocol;
         result.extensions = verdict->extensions;
     }
-    if (SQ_UNLIKELY(conn->trace))
-        sq_ws_trace_failed(conn->trace, result.error_code, result.reason);
     if (hs->refusal)
         result.body = sq_slice(hs->refusal->body.data, hs->refusal->body.len);
+    if (SQ_UNLIKELY(conn->trace)) {
+        if (result.body.len)
+            sq_ws_trace_body(conn->trace, "body", result.body);
+        sq_ws_trace_failed(conn->trace, result.error_code, result.reason);
+    }
     conn->hs = NULL;
     sq_ws_conn_drop(conn, false);
     conn->handler->handshake(conn->user, &result);
@@ -302,6 +305,8 @@ static void feed_head(struct sq_ws_conn *conn, struct sq_slice bytes)
             return;
         }
         if (rc < 0) {
+            if (SQ_UNLIKELY(conn->trace))
+                sq_ws_trace_body(conn->trace, "no HTTP response", all);
             fail_malformed(conn, sq_http1_reason(&hs->parser));
             return;
         }

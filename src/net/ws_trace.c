@@ -297,6 +297,17 @@ static void put_payload(const struct sq_ws_trace *trace, struct sq_buf *line,
     }
 }
 
+void sq_ws_trace_body(struct sq_ws_trace *trace, const char *what, struct sq_slice bytes)
+{
+    struct sq_buf line = {0};
+    struct shown shown = {.way = SQ_WS_TO_CLIENT, .text = true, .bytes = bytes, .len = bytes.len};
+
+    begin(trace, &line, "<-");
+    sq_buf_printf(&line, "%s, %zu bytes", what, bytes.len);
+    put_payload(trace, &line, &shown);
+    sq_buf_deinit(&line);
+}
+
 static void put_close(struct sq_buf *line, struct sq_slice payload)
 {
     struct sq_ws_close close;

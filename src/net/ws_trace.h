@@ -34,6 +34,8 @@ void sq_ws_trace_url(struct sq_ws_trace *trace, struct sq_slice url);
 void sq_ws_trace_connected(struct sq_ws_trace *trace, const struct sq_stream *stream);
 /* A request or response head as it is on the wire: a line of the log for each of its lines. */
 void sq_ws_trace_head(struct sq_ws_trace *trace, enum sq_ws_way way, struct sq_slice head);
+/* The body of a refusal, or what should have been a response head. */
+void sq_ws_trace_body(struct sq_ws_trace *trace, const char *what, struct sq_slice bytes);
 void sq_ws_trace_failed(struct sq_ws_trace *trace, int error_code, const char *why);
 
 /* What the next frames carry compressed, as it was given: borrowed until it is set to nothing. */

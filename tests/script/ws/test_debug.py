@@ -156,20 +156,23 @@ export default function () { ws.connect('@WS@/', (s) => { s.on('open', () => s.s
 
 
 def test_refusal_and_failures(t):
-    server = t.server(refusing(403, 'Forbidden', [('X-Why', 'because')]))
+    server = t.server({'/': refusing(403, 'Forbidden', [('X-Why', 'because')], 'no\nentry'),
+                       '/ssh': lambda conn: (conn.send(b'SSH-2.0-x\r\n\r\n'), conn.finish())})
     run = t.run('''
 import { WebSocket } from 'k6/websockets';
 export default function () {
   ws.connect('@WS@/', (s) => {});
   new WebSocket('ws://u:s3cret@127.0.0.1:@DEAD@/');
+  ws.connect('@WS@/ssh', (s) => {});
 }''', '--ws-debug', DEAD=t.closed_port())
-    in_order(texts(run, 1), '<- HTTP/1.1 403 Forbidden', '<- X-Why: because',
+    in_order(texts(run, 1), '<- HTTP/1.1 403 Forbidden', '<- X-Why: because', '<- body, 8 bytes: no\\nentry',
              '-- handshake failed: the server answered with status 403 (error_code 1403)', '-- connection closed')
     got = texts(run, 2)
     equal(got[0], '-- connecting to ws://***@127.0.0.1:%d/' % t.kept[0].getsockname()[1])
     check('connection refused (error_code 1212)' in got[1], 'failure: %r', got)
     check('s3cret' not in run.stderr, 'a secret is in the log')
-    equal(len(server.conns), 1)
+    in_order(texts(run, 3), '<- no HTTP response, 13 bytes: SSH-2.0-x\\r\\n\\r\\n')
+    equal(len(server.conns), 2)
 
 
 def test_tls(t):
