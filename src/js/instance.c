@@ -192,6 +192,7 @@ static void free_cell(struct sq_js_cell *cell)
     for (size_t i = 0; i < SQ_COUNT(cell->execution); i++)
         JS_FreeValue(ctx, cell->execution[i]);
     sq_js_realm_free(ctx);
+    free(cell->importer);
     free(cell);
 }
 

@@ -228,10 +228,17 @@ void sq_js_keep_source(struct sq_js_bundle *bundle, const char *name, const stru
 
 /* ---- the engine's loader callbacks ---- */
 
+/* Errors about the module that is asked for next name the file that asks. */
+static void set_importer(struct sq_js_cell *cell, const char *name)
+{
+    free(cell->importer);
+    cell->importer = name ? sq_xstrdup(name) : NULL;
+}
+
 static char *normalize(JSContext *ctx, const char *base, const char *specifier, void *opaque)
 {
     struct sq_error err = {0};
-    const struct sq_js_cell *cell = opaque;
+    struct sq_js_cell *cell = opaque;
 
     if (!cell->loading) {
         JS_ThrowTypeError(ctx,
@@ -247,6 +254,7 @@ static char *normalize(JSContext *ctx, const char *base, const char *specifier, 
     }
     char *copy = js_strdup(ctx, name);
     free(name);
+    set_importer(cell, base);
     return copy;
 }
 
@@ -512,10 +520,12 @@ static JSModuleDef *load_file(struct sq_js_cell *cell, const char *name)
             name);
         return NULL;
     }
-    if (sq_js_read_module(cell->worker->bundle, name, &source, &err) < 0)
-        JS_ThrowReferenceError(ctx, "%s", err.text);
-    else
+    if (sq_js_read_module(cell->worker->bundle, name, &source, &err) == 0)
         m = load_source(cell, name, &source);
+    else if (cell->importer)
+        JS_ThrowReferenceError(ctx, "%s (imported by %s)", err.text, cell->importer);
+    else
+        JS_ThrowReferenceError(ctx, "%s", err.text);
     if (!m)
         cell->load_failed = true;
     sq_buf_deinit(&source);
@@ -591,6 +601,7 @@ static int resolve(struct sq_js_cell *cell, JSModuleDef *m)
 
 static JSModuleDef *load_root(struct sq_js_cell *cell, const char *name)
 {
+    set_importer(cell, NULL);
     cell->loading++;
     cell->load_failed = false;
     JSModuleDef *m = load_file(cell, name);

@@ -64,6 +64,15 @@ def test_ENG_18_lines_are_kept(t):
     complains(done, 'SyntaxError', 'bad.ts:3:8')
 
 
+def test_ENG_18_missing_files(t):
+    """The error names the file that is missing and the one that asks for it, however deep."""
+    for end in ('ts', 'js'):
+        files = {'main.' + end: "import './lib/a.%s';\nimport './lib/b.%s';\nexport default () => {};\n" % (end, end),
+                 'lib/a.' + end: 'export const a = 1;\n', 'lib/b.' + end: "import './a.%s';\nimport '../c.%s';\n" % (end, end)}
+        complains(run(t, 'main.' + end, files, code=107), "cannot open '%s'" % t.path('c.' + end),
+                  'imported by file://%s' % t.path('lib/b.' + end))
+
+
 def test_ENG_18_namespaces(t):
     done = run(t, 'main.ts', {'main.ts': '''
 export namespace A.B {
