@@ -71,11 +71,19 @@ def test_links(t):
 
 
 def test_examples_have_cases(t):
-    """Every script of examples/ is run by a golden case; those of the kits by the cases of their kit."""
+    """Every script of examples/ is run by a golden case; those of the kits by the cases of their kit, those
+    of the gallery by the cases in tests/script/gallery."""
     scripts = {name[:-3] for name in os.listdir(os.path.join(ROOT, 'examples'))
                if name.endswith('.js') and not name.startswith('kits-')}
     cases = set(os.listdir(os.path.join(ROOT, 'tests', 'script', 'examples')))
     equal(scripts - cases, set(), 'examples without a golden case')
+    gallery = os.path.join(ROOT, 'tests', 'script', 'gallery')
+    tested = set(re.findall(r'^def test_(\w+)', '\n'.join(read(os.path.join(gallery, name)) for name in os.listdir(gallery)
+                                                          if name.endswith('.py')), re.M))
+    scripts = {re.sub(r'\W', '_', name.replace('.js', '')) for name in os.listdir(os.path.join(ROOT, 'examples', 'gallery'))
+               if name not in ('data', 'lib')}
+    check(len(scripts) >= 15, 'only %d scripts in the gallery', len(scripts))
+    equal(scripts - tested, set(), 'scripts of the gallery without a case')
 
 
 def shape(text):
