@@ -2,6 +2,7 @@
 /* A request as options of a libcurl handle. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "net/http_private.h"
 #include "net/tls.h"
@@ -194,8 +195,24 @@ static void set_address(struct sq_http_transfer *t, struct sq_http *h,
     }
 }
 
+/* libcurl's own time for this is taken after it has begun to send: when the scheduler lets the
+ * server run in between, the answer may be there by then, and waiting for it would be left out.
+ * Called again when authentication makes a second request of it. */
+static int on_ready_to_send(void *user, char *peer_ip, char *local_ip, int peer_port,
+                            int local_port)
+{
+    struct sq_http_transfer *t = user;
+
+    (void)peer_ip, (void)local_ip, (void)peer_port, (void)local_port;
+    t->ready_ns = sq_now_ns();
+    t->sent_ns = t->first_ns = 0;
+    return CURL_PREREQFUNC_OK;
+}
+
 static void set_callbacks(struct sq_http_transfer *t, struct sq_http *h)
 {
+    SET(CURLOPT_PREREQFUNCTION, on_ready_to_send);
+    SET(CURLOPT_PREREQDATA, t);
     SET(CURLOPT_PRIVATE, t);
     SET(CURLOPT_ERRORBUFFER, t->error_buffer);
     SET(CURLOPT_HEADERFUNCTION, sq_http_on_header);

@@ -129,7 +129,7 @@ struct sq_http_transfer {
     size_t request_headers_count;
     uint8_t *request_body;
     size_t request_body_len;
-    int64_t deadline_ns, start_ns, resolved_ns, curl_start_ns, sent_ns, first_ns;
+    int64_t deadline_ns, start_ns, resolved_ns, curl_start_ns, ready_ns, sent_ns, first_ns;
     enum sq_http_auth auth;
     bool has_body, discard_body, no_reuse, keep_heads, proxy_shaken;
     /* the response */
@@ -143,7 +143,7 @@ struct sq_http_transfer {
     char remote_ip[SQ_ADDRESS_TEXT_BYTES], status_text[128], proto[16], tls_version[8],
         tls_cipher[64];
     char *text;
-    bool head_over, over; /* over: libcurl is through */
+    bool head_over;
     struct sq_http_result result;
 };
 /* ---- http.c ---- */

@@ -214,13 +214,9 @@ void sq_http_read_timings(struct sq_http_transfer *t)
     int64_t lookup = info_ns(t, CURLINFO_NAMELOOKUP_TIME_T);
     int64_t connect = info_ns(t, CURLINFO_CONNECT_TIME_T);
     int64_t tls = info_ns(t, CURLINFO_APPCONNECT_TIME_T);
-    int64_t ready = info_ns(t, CURLINFO_PRETRANSFER_TIME_T);
-    int64_t total = info_ns(t, CURLINFO_TOTAL_TIME_T);
+    int64_t ready = since_start(t, t->ready_ns), total = since_start(t, sq_now_ns());
     int64_t first = since_start(t, t->first_ns), sent = since_start(t, t->sent_ns);
 
-    /* Of a transfer that is cut libcurl has not taken the time. */
-    if (!t->over)
-        total = since_start(t, sq_now_ns());
     if (info_long(t, CURLINFO_NUM_CONNECTS) > 0) {
         m->looking_up = t->resolved_ns - t->start_ns;
         m->connecting = SQ_MAX(connect - lookup, INT64_C(0));
@@ -414,7 +410,6 @@ static void explain(struct sq_http_transfer *t, CURLcode rc)
 
 void sq_http_take_result(struct sq_http_transfer *t, CURLcode rc)
 {
-    t->over = true;
     t->result.sent_head = sq_buf_slice(&t->sent_head);
     t->result.received_head = sq_buf_slice(&t->received_head);
     sq_http_read_peer(t);

@@ -33,6 +33,16 @@ def test_samples_of_a_request(t):
     equal((value['http_reqs'], value['http_req_failed']), (1, 0))
 
 
+def test_waiting_is_all_of_the_waiting(t):
+    """No request is over faster than its server was: a lower bound that holds however busy the machine is."""
+    web.start(t)
+    r = run(t, "for (let i = 0; i < 60; i++) http.post(u + '/slow?0.003', 'body');", '--vus', '4', '--iterations', '4')
+    values = [s.value for s in r.of('http_req_duration')]
+    equal(len(values), 240)
+    check(min(values) >= 2.99, 'a request of 3 ms took %g ms', min(values))
+    equal([s.value for s in r.of('http_req_blocked') if s.value < 0], [])
+
+
 def test_wire_bytes(t):
     web.start(t)
     r = run(t, "http.post(u + '/echo', 'x'.repeat(10000)); http.get(u + '/');")
