@@ -57,7 +57,8 @@ export default function () {
   let done = 0;
 
   const response = ws.connect(`${url}/rpc`, { tags: { name: 'visit' } }, function (socket) {
-    const call = () => socket.send(JSON.stringify({ jsonrpc: '2.0', id: done, method: CALLS[done], params: { text: 'tea', item: 'tea' } }));
+    const params = { text: 'tea', item: 'tea' };
+    const call = () => socket.send(JSON.stringify({ jsonrpc: '2.0', id: done, method: CALLS[done], params }));
 
     socket.on('open', () => {
       accepted.add(1);

@@ -56,7 +56,12 @@ class Prediction {
     const { speed, field } = this.rules;
     const clamp = (x) => Math.min(field, Math.max(0, x));
     const before = this.pending.length ? this.pending[this.pending.length - 1] : this.confirmed;
-    const after = { number: before.number + 1, x: clamp(before.x + speed * dx), y: clamp(before.y + speed * dy), sentAt: Date.now() };
+    const after = {
+      number: before.number + 1,
+      x: clamp(before.x + speed * dx),
+      y: clamp(before.y + speed * dy),
+      sentAt: Date.now(),
+    };
     this.pending.push(after);
     return { type: 'input', number: after.number, dx, dy };
   }

@@ -312,6 +312,72 @@ def test_binary_protocol_with_damage(t):
     equal(counts['reads'] + counts['writes'] + counts['logins'], 123 + counts['corrupted'])
 
 
+def test_idle_connections(t):
+    server = Server(t, 'presence', interval=200)
+    got = run_clean(t, server, 'idle-connections.js', DEVICES=40, RAMP_S=0.5, HOLD_S=1, ASK_S=0.5, PATIENCE_S=10)
+    counts = server.counts()
+    equal((got.count('idle_opened'), counts['accepted'], got.count('idle_refused')), (40, 40, 0))
+    equal(got.samples('idle_answer'), counts['questions'])
+    check(0 < got.count('idle_heartbeats') <= counts['heartbeats'], 'heartbeats: %r', counts)
+    check(got.samples('idle_answer') >= 40, 'only %d answers', got.samples('idle_answer'))
+
+
+def test_idle_connections_that_die(t):
+    """Connections that the server closed, and those that are open but dead, are told apart and counted."""
+    server = Server(t, 'presence', interval=100, evict_every=8)
+    got = run(t, server, 'idle-connections.js', DEVICES=24, RAMP_S=0, HOLD_S=1, ASK_S=1, PATIENCE_S=10,
+              failing=['idle_closed'])
+    counts = server.counts()
+    # A device may have left before its turn came.
+    equal(got.count('idle_closed', code='1001'), got.count('idle_closed'))
+    check(0 < got.count('idle_closed') <= counts['evicted'] <= 3, 'closed %d: %r', got.count('idle_closed'), counts)
+
+    server = Server(t, 'presence', interval=200, mute_every=6)
+    got = run(t, server, 'idle-connections.js', DEVICES=24, RAMP_S=0, HOLD_S=0, ASK_S=0.2, PATIENCE_S=4,
+              failing=['idle_silent'])
+    equal((server.counts()['muted'], got.count('idle_silent'), got.samples('idle_answer')), (4, 4, 20))
+
+
+def test_whiteboard(t):
+    """Late and out of order, boards agree."""
+    server = Server(t, 'board', delay_every=4)
+    got = run_clean(t, server, 'whiteboard.js', BOARDS=2, MEMBERS=4, MOVES=15, PAUSE_MS=30)
+    counts = server.counts()
+    equal((got.count('board_moves'), counts['moves']), (120, 120))
+    equal((got.count('board_received'), counts['delivered']), (360, 360))
+    equal((got.count('board_diverged'), counts['diverged']), (0, 0))
+    check(got.count('board_stale') > 0, 'nothing came late')
+
+
+def test_whiteboard_with_losses(t):
+    """Boards that miss what mattered are found; others are not accused."""
+    server = Server(t, 'board', drop_every=2)
+    got = run(t, server, 'whiteboard.js', BOARDS=2, MEMBERS=4, MOVES=15, PAUSE_MS=30, failing=['board_diverged'])
+    counts = server.counts()
+    equal((counts['dropped'], got.count('board_received')), (180, 180))
+    equal((got.count('board_diverged'), got.samples('board_diverged')), (counts['diverged'], 8))
+
+
+def test_upload_backpressure(t):
+    server = Server(t, 'upload', pace=5)
+    got = run_clean(t, server, 'upload-backpressure.js', VUS=3, FILES=2, FILE_KB=100, CHUNK_KB=8, WINDOW=3)
+    counts = server.counts()
+    equal((counts['files'], counts['chunks'], counts['bytes']), (6, 6 * 13, 6 * 100 * 1024))
+    equal((got.count('upload_bytes'), got.samples('upload_chunk')), (counts['bytes'], counts['chunks']))
+    equal((got.count('upload_damaged'), got.samples('upload_damaged')), (0, 6))
+    check(1 < counts['mostWaiting'] <= 3, '%d chunks waited at once', counts['mostWaiting'])
+
+
+def test_upload_backpressure_with_refusals(t):
+    """Every refused chunk is sent again, and every file is whole."""
+    server = Server(t, 'upload', refuse_every=5)
+    got = run(t, server, 'upload-backpressure.js', VUS=3, FILES=2, FILE_KB=100, CHUNK_KB=8)
+    counts = server.counts()
+    check(counts['refused'] > 10, 'only %d refused', counts['refused'])
+    equal((got.count('upload_refused'), counts['chunks']), (counts['refused'], 78 + counts['refused']))
+    equal((counts['confirmedBytes'], got.count('upload_damaged'), got.samples('upload_damaged')), (6 * 100 * 1024, 0, 6))
+
+
 def test_serve(t):
     """Without a name it lists the servers; a wrong option is answered with those there are."""
     packages()

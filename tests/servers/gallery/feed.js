@@ -31,7 +31,8 @@ function change(symbol, book) {
   if (quantity) side.set(price, quantity);
   else side.delete(price);
   book.seq += 1;
-  const message = { type: 'change', symbol, seq: book.seq, side: bid ? 'bid' : 'ask', price, quantity, checksum: checksum(book), at: Date.now() };
+  const now = { seq: book.seq, checksum: checksum(book), at: Date.now() };
+  const message = { type: 'change', symbol, side: bid ? 'bid' : 'ask', price, quantity, ...now };
   for (const socket of book.subscribers) {
     if (gaps()) {
       counts.gaps += 1;

@@ -6,7 +6,8 @@ const { parse, every, start, send } = require('./lib.js');
 // interval: ms between events; length: events of a client's stream; drop-after: events until a connection breaks off;
 // refuse: handshakes answered with 503 after that; keep: how many of the last events can be asked for again.
 const options = parse({ interval: 20, length: 100, 'drop-after': 30, refuse: 1, keep: 1000 });
-const counts = { streams: 0, events: 0, closed1012: 0, terminated: 0, refused503: 0, resumed: 0, replayed: 0, evicted: 0, finished: 0 };
+const counts = { streams: 0, events: 0, closed1012: 0, terminated: 0, refused503: 0, resumed: 0, replayed: 0, evicted: 0,
+                 finished: 0 };
 const streams = new Map(); // client to { last, refusals, socket, sent, timer }
 const politely = every(2);
 

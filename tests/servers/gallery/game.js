@@ -33,7 +33,8 @@ function tick() {
       continue;
     }
     counts.states += 1;
-    send(player.socket, { type: 'state', tick: counts.ticks, applied: player.applied, x: player.x, y: player.y, players: players.size });
+    const { applied, x, y } = player;
+    send(player.socket, { type: 'state', tick: counts.ticks, applied, x, y, players: players.size });
   }
 }
 

@@ -33,7 +33,8 @@ start({
     topic.last += 1;
     counts.published += 1;
     answer(response, 202, { id: topic.last, recipients: topic.subscribers.size });
-    for (const socket of topic.subscribers) push(socket, { id: topic.last, topic: given.topic, title: given.title, at: given.at });
+    const { title, at } = given;
+    for (const socket of topic.subscribers) push(socket, { id: topic.last, topic: given.topic, title, at });
   },
   upgrade: (request, { path, query }) => (path === '/subscribe' && query.topic ? 0 : 404),
   connection(socket, { query }) {
