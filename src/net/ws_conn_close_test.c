@@ -411,6 +411,39 @@ static void send_30_mib(struct user *u, char event)
     SQ_CHECK_EQ(sq_ws_conn_close(u->conn, 1000, sq_slice_str("")), 0);
 }
 
+static void play_a_nap(struct script *s, int fd)
+{
+    (void)s, (void)fd;
+    usleep(20000);
+}
+
+static void send_and_abort(struct user *u, char event)
+{
+    static uint8_t data[30 << 20];
+
+    if (event != 'o')
+        return;
+    SQ_CHECK_EQ(sq_ws_conn_send(u->conn, SQ_WS_KIND_BINARY, sq_slice(data, sizeof data)), 0);
+    SQ_CHECK(sq_ws_conn_buffered(u->conn) > 10 << 20);
+    SQ_CHECK(sq_ws_conn_buffered(u->conn) < 30 << 20);
+    sq_ws_conn_abort(u->conn);
+    u->conn = NULL;
+    u->over = true;
+}
+
+/* A large message that meets an empty queue. */
+SQ_TEST(ws_conn_counts_what_the_kernel_left_of_a_message)
+{
+    struct script s = {.play = play_a_nap};
+    struct user u;
+
+    talk_user_init(&u);
+    u.hook = send_and_abort;
+    talk_run(&u, &s);
+    SQ_CHECK_STR(u.log, "open ");
+    talk_done(&s);
+}
+
 SQ_TEST(ws_conn_P59_slow_reader)
 {
     struct script s = {.play = play_P59};
