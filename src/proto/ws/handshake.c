@@ -157,12 +157,20 @@ static bool is_special(struct sq_slice name)
            is(name, "Content-Length") || is(name, "Transfer-Encoding");
 }
 
+/* Of the connection, which HTTP/2 has no headers for. */
+static bool is_hop_header(struct sq_slice name)
+{
+    return is(name, "Keep-Alive") || is(name, "Proxy-Connection") || is(name, "TE") ||
+           is(name, "HTTP2-Settings");
+}
+
 static void put_script_headers(struct sq_buf *out, const struct sq_http1_field *headers,
-                               size_t count)
+                               size_t count, bool http2)
 {
     for (size_t i = 0; i < count; i++) {
         bool replaced = false;
-        if (!sq_http1_is_token(headers[i].name) || is_special(headers[i].name))
+        if (!sq_http1_is_token(headers[i].name) || is_special(headers[i].name) ||
+            (http2 && is_hop_header(headers[i].name)))
             continue;
         for (size_t later = i + 1; later < count && !replaced; later++)
             replaced = sq_ascii_eq_nocase(headers[i].name, headers[later].name);
@@ -177,32 +185,65 @@ static void put_script_headers(struct sq_buf *out, const struct sq_http1_field *
     }
 }
 
+static void put_get(struct sq_buf *out, const struct sq_ws_request *request, struct sq_slice host)
+{
+    sq_buf_puts(out, "GET ");
+    sq_buf_puts(out, request->url->target);
+    sq_buf_puts(out, " HTTP/1.1\r\n");
+    put_header(out, "Host", host);
+}
+
+static void put_connect(struct sq_buf *out, const struct sq_ws_request *request,
+                        struct sq_slice authority)
+{
+    put_header(out, ":method", sq_slice_str("CONNECT"));
+    put_header(out, ":protocol", sq_slice_str("websocket"));
+    put_header(out, ":scheme", sq_slice_str(request->url->secure ? "https" : "http"));
+    put_header(out, ":path", sq_slice_str(request->url->target));
+    put_header(out, ":authority", authority);
+}
+
+static void lower_names(uint8_t *lines, size_t len)
+{
+    bool in_name = true;
+
+    for (size_t i = 0; i < len; i++) {
+        bool first = i == 0 || lines[i - 1] == '\n';
+
+        in_name = first || (in_name && lines[i] != ':');
+        if (in_name)
+            lines[i] = (uint8_t)sq_ascii_lower((char)lines[i]);
+    }
+}
+
 int sq_ws_request_build(const struct sq_ws_request *request, struct sq_buf *out,
                         struct sq_error *err)
 {
     const struct sq_http1_field *headers = request->headers, *host, *agent;
     size_t count = request->headers_count;
-    struct sq_slice protocols = sq_ws_request_protocols(headers, count);
+    struct sq_slice protocols = sq_ws_request_protocols(headers, count), authority;
+    size_t start = out->len;
     int rc = refuse_forbidden(headers, count, err);
 
     if (rc < 0)
         return rc;
     host = last_of(headers, count, "Host");
     agent = last_of(headers, count, "User-Agent");
-    sq_buf_puts(out, "GET ");
-    sq_buf_puts(out, request->url->target);
-    sq_buf_puts(out, " HTTP/1.1\r\n");
     if (host && sq_slice_trim(host->value).len > 0)
-        put_header(out, "Host", host->value);
-    else if (request->host.len > 0)
-        put_header(out, "Host", request->host);
+        authority = host->value;
     else
-        put_header(out, "Host", sq_slice_str(request->url->host_header));
+        authority = request->host.len > 0 ? request->host : sq_slice_str(request->url->host_header);
+    if (request->http2)
+        put_connect(out, request, authority);
+    else
+        put_get(out, request, authority);
     if (agent ? sq_slice_trim(agent->value).len > 0 : request->user_agent.len > 0)
         put_header(out, "User-Agent", agent ? agent->value : request->user_agent);
-    put_header(out, "Upgrade", sq_slice_str("websocket"));
-    put_header(out, "Connection", sq_slice_str("Upgrade"));
-    put_header(out, "Sec-WebSocket-Key", sq_slice_str(request->key));
+    if (!request->http2) {
+        put_header(out, "Upgrade", sq_slice_str("websocket"));
+        put_header(out, "Connection", sq_slice_str("Upgrade"));
+        put_header(out, "Sec-WebSocket-Key", sq_slice_str(request->key));
+    }
     put_header(out, "Sec-WebSocket-Version", sq_slice_str("13"));
     if (protocols.len > 0)
         put_header(out, "Sec-WebSocket-Protocol", protocols);
@@ -212,8 +253,11 @@ int sq_ws_request_build(const struct sq_ws_request *request, struct sq_buf *out,
         put_header(out, "Cookie", request->cookie);
     if (request->url->userinfo[0] && !last_of(headers, count, "Authorization"))
         put_basic_auth(out, request->url->userinfo);
-    put_script_headers(out, headers, count);
-    sq_buf_puts(out, "\r\n");
+    put_script_headers(out, headers, count, request->http2);
+    if (request->http2)
+        lower_names(out->data + start, out->len - start);
+    else
+        sq_buf_puts(out, "\r\n");
     return 0;
 }
 
@@ -442,6 +486,18 @@ static int check_protocol(const struct sq_ws_expect *expect, const struct sq_htt
     return 0;
 }
 
+static int check_upgrade(const struct sq_ws_expect *expect, const struct sq_http1_head *response,
+                         struct sq_ws_verdict *out)
+{
+    if (response->minor == 0)
+        return refuse(out, SQ_EPROTO, bad_handshake, "the response is HTTP/1.0");
+    if (!sq_http1_has_token(response, "Upgrade", "websocket"))
+        return refuse(out, SQ_EPROTO, bad_handshake, "the response has no Upgrade: websocket");
+    if (!sq_http1_has_token(response, "Connection", "upgrade"))
+        return refuse(out, SQ_EPROTO, bad_handshake, "the response has no Connection: Upgrade");
+    return check_accept(expect->key, response, out);
+}
+
 int sq_ws_response_check(const struct sq_ws_expect *expect, const struct sq_http1_head *response,
                          struct sq_ws_verdict *out)
 {
@@ -452,16 +508,10 @@ int sq_ws_response_check(const struct sq_ws_expect *expect, const struct sq_http
     sq_http1_find(response, "Sec-WebSocket-Protocol", &at, &out->protocol);
     at = 0;
     sq_http1_find(response, "Sec-WebSocket-Extensions", &at, &out->extensions);
-    if (response->status != 101)
+    if (response->status != (expect->http2 ? 200 : 101))
         return refuse(out, SQ_EREFUSED, bad_handshake, "the server answered with status %d",
                       response->status);
-    if (response->minor == 0)
-        return refuse(out, SQ_EPROTO, bad_handshake, "the response is HTTP/1.0");
-    if (!sq_http1_has_token(response, "Upgrade", "websocket"))
-        return refuse(out, SQ_EPROTO, bad_handshake, "the response has no Upgrade: websocket");
-    if (!sq_http1_has_token(response, "Connection", "upgrade"))
-        return refuse(out, SQ_EPROTO, bad_handshake, "the response has no Connection: Upgrade");
-    rc = check_accept(expect->key, response, out);
+    rc = expect->http2 ? 0 : check_upgrade(expect, response, out);
     if (rc == 0)
         rc = check_extensions(expect, response, out);
     if (rc == 0)

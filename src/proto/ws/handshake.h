@@ -26,13 +26,16 @@ struct sq_ws_request {
     struct sq_slice user_agent; /* the default; empty: none */
     struct sq_slice cookie;     /* from the jar; empty: none */
     struct sq_ws_pmd offer;     /* PMD-1 */
+    bool http2;                 /* an extended CONNECT (RFC 8441 5) in place of a GET */
 };
 
 /* Appends the whole request head. Script headers: names made canonical, of equal ones the last
  * counts; Host, User-Agent and Cookie replace ours; bad names, Content-Length and Transfer-Encoding
  * are dropped; values cleaned (WS-11..WS-15). 0, or SQ_EINVALID when one of the five forbidden
  * names is among them: *err is then "websocket: duplicate header not allowed: Upgrade" (WS-13) and
- * *out is unchanged. */
+ * *out is unchanged. With `http2` the lines of a header block, "name: value\r\n" each: first the
+ * pseudo-headers, ":method: CONNECT" and so on, then the rest in lower case, without those that
+ * HTTP/2 does not know (RFC 9113 8.2.2) and without a key. */
 SQ_MUST_USE int sq_ws_request_build(const struct sq_ws_request *request, struct sq_buf *out,
                                     struct sq_error *err);
 /* The subprotocols those headers ask for, as sent; empty: none. Borrowed from the headers. */
@@ -46,6 +49,7 @@ struct sq_ws_expect {
     struct sq_ws_pmd offer;    /* sent with the request */
     bool lenient;              /* [L]: unasked subprotocols and unknown extensions pass; an unasked
                                   permessage-deflate with both no_context_takeover is used */
+    bool http2; /* the answer to an extended CONNECT: 200, without Upgrade, Connection and key */
 };
 
 struct sq_ws_verdict {

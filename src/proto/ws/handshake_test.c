@@ -118,6 +118,44 @@ SQ_TEST(ws_request_with_everything)
         "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=10\r\n\r\n");
 }
 
+SQ_TEST(ws_request_of_http2)
+{
+    const struct sq_http1_field headers[] = {
+        {s("Sec-WebSocket-Protocol"), s("Foo")},
+        {s("X-My:"), s("no token")},
+        {s("X-My-Hdr"), s("A: B\r\nC")},
+        {s("TE"), s("trailers")},
+        {s("Keep-Alive"), s("1")},
+        {s("Proxy-Connection"), s("close")},
+        {s("HTTP2-Settings"), s("AAA")},
+        {s("Transfer-Encoding"), s("chunked")},
+        {s("Origin"), s("http://A/")},
+    };
+    const struct sq_http1_field host[] = {{s("Host"), s("Other:1")}, {s("cookie"), s("C=1")}};
+    const struct sq_http1_field forbidden[] = {{s("Upgrade"), s("x")}};
+    struct sq_ws_request bad = {.headers = forbidden, .headers_count = 1, .http2 = true};
+
+    check_request("wss://h:80/A?b",
+                  (struct sq_ws_request){.headers = headers,
+                                         .headers_count = SQ_COUNT(headers),
+                                         .user_agent = s("Squall"),
+                                         .cookie = s("a=B"),
+                                         .offer = OFFER,
+                                         .http2 = true},
+                  ":method: CONNECT\r\n:protocol: websocket\r\n:scheme: https\r\n:path: /A?b\r\n"
+                  ":authority: h:80\r\nuser-agent: Squall\r\nsec-websocket-version: 13\r\n"
+                  "sec-websocket-protocol: Foo\r\n"
+                  "sec-websocket-extensions: permessage-deflate; server_no_context_takeover; "
+                  "client_no_context_takeover\r\n"
+                  "cookie: a=B\r\nx-my-hdr: A: B  C\r\norigin: http://A/\r\n");
+    check_request("ws://u:p@h/",
+                  (struct sq_ws_request){.headers = host, .headers_count = 2, .http2 = true},
+                  ":method: CONNECT\r\n:protocol: websocket\r\n:scheme: http\r\n:path: /\r\n"
+                  ":authority: Other:1\r\nsec-websocket-version: 13\r\n"
+                  "authorization: Basic dTpw\r\ncookie: C=1\r\n");
+    SQ_CHECK(build("ws://h/", 0, &bad, NULL) == NULL);
+}
+
 SQ_TEST(ws_request_headers_that_replace_ours)
 {
     const struct sq_http1_field headers[] = {
@@ -342,6 +380,22 @@ SQ_TEST(P10_subprotocols_asked_for)
     SQ_CHECK_EQ(j.rc, SQ_EPROTO);
     judge(&j, "Sec-WebSocket-Protocol:\r\n", expect);
     SQ_CHECK_EQ(j.rc, SQ_EPROTO);
+}
+
+SQ_TEST(ws_response_of_http2)
+{
+    struct sq_ws_expect expect = {.http2 = true, .protocols = sq_slice_str("foo, bar")};
+    struct judged j;
+
+    judge_head(&j, "HTTP/1.1 200 OK", "sec-websocket-protocol: bar\r\n", expect);
+    SQ_CHECK_EQ(j.rc, 0);
+    SQ_CHECK(sq_slice_eq(j.verdict.protocol, s("bar")));
+    judge_head(&j, "HTTP/1.1 200 OK", "sec-websocket-protocol: zzz\r\n", expect);
+    SQ_CHECK_EQ(j.rc, SQ_EPROTO);
+    judge_head(&j, "HTTP/1.1 101 OK", GOOD_FIELDS, expect);
+    SQ_CHECK_EQ(j.rc, SQ_EREFUSED);
+    judge_head(&j, "HTTP/1.1 204 OK", "", expect);
+    SQ_CHECK_EQ(j.rc, SQ_EREFUSED);
 }
 
 SQ_TEST(P11_unknown_extension)
