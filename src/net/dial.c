@@ -77,7 +77,7 @@ struct sq_dial {
     uint32_t vu_id;
     uint16_t port;
     enum phase phase;
-    bool secure, talking, talk_done;
+    bool secure, http2, talking, talk_done;
     char remote_ip[SQ_ADDRESS_TEXT_BYTES];
 };
 
@@ -217,7 +217,7 @@ static void start_tls(struct sq_dial *d, enum phase phase)
         return;
     }
     d->stream = sq_stream_new_tls(d->stream, ssl, sq_tls_bio_method(tls));
-    if (!d->stream) {
+    if (!d->stream || (d->http2 && !to_proxy && !sq_stream_offer_h2(d->stream))) {
         finish(d, -ENOMEM, CODE_TLS, "no memory for a TLS connection");
         return;
     }
@@ -739,6 +739,7 @@ struct sq_dial *sq_dial_start(struct sq_net *net, const struct sq_dial_request *
     d->host = sq_xstrndup((const char *)request->host.data, request->host.len);
     d->port = request->port;
     d->secure = request->secure;
+    d->http2 = request->http2;
     d->vu_id = request->vu_id;
     d->deadline_ns = request->deadline_ns;
     d->attempts = &d->single;

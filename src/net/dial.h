@@ -10,6 +10,7 @@ struct sq_dial_request {
     struct sq_slice host; /* without brackets; borrowed for the call */
     uint16_t port;
     bool secure; /* TLS; server name = host unless it is an address */
+    bool http2;  /* with TLS: offer h2 before http/1.1 (sq_stream_chose_h2 tells) */
     uint32_t vu_id;
     int64_t deadline_ns; /* loop time; a TCP connect alone has 30 s */
     struct sq_net_counters

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "net/h2.h"
 #include "net/stream_private.h"
 #include "net/tls.h"
 
@@ -282,7 +283,7 @@ int sq_stream_handshake(struct sq_stream *s, int *error_code)
     *error_code = 1300;
     int rc = SSL_connect(s->ssl);
     if (rc == 1) {
-        int status = sq_tls_check_peer(s->ssl, error_code, &s->error_text);
+        int status = sq_tls_check_peer(s->ssl, s->offers_h2, error_code, &s->error_text);
         release_buffers(s);
         return status < 0 ? (s->error = status) : 1;
     }
@@ -290,6 +291,34 @@ int sq_stream_handshake(struct sq_stream *s, int *error_code)
     if (status == SQ_EEOF && !s->error_text)
         s->error_text = sq_xstrdup("EOF");
     return (int)status;
+}
+
+struct sq_stream *sq_stream_new_h2(struct sq_stream *lower, struct sq_loop *loop)
+{
+    struct sq_stream *s = sq_xcalloc(1, sizeof *s + 1);
+
+    s->fd = -1;
+    s->lower = lower;
+    s->h2 = sq_h2_new(loop, lower);
+    return s;
+}
+
+bool sq_stream_offer_h2(struct sq_stream *s)
+{
+    static const unsigned char alpn[] = "\x02h2\x08http/1.1";
+
+    s->offers_h2 = true;
+    return SSL_set_alpn_protos(s->ssl, alpn, sizeof alpn - 1) == 0;
+}
+
+bool sq_stream_chose_h2(const struct sq_stream *s)
+{
+    const unsigned char *name;
+    unsigned len = 0;
+
+    if (s->ssl)
+        SSL_get0_alpn_selected(s->ssl, &name, &len);
+    return len == 2 && memcmp(name, "h2", 2) == 0;
 }
 
 void sq_stream_unread(struct sq_stream *s, struct sq_slice data)
@@ -320,16 +349,32 @@ ssize_t sq_stream_read(struct sq_stream *s, void *data, size_t len)
 {
     if (SQ_UNLIKELY(s->unread))
         return read_again(s, data, len);
+    if (SQ_UNLIKELY(s->h2))
+        return sq_h2_read(s->h2, data, len);
     return s->ssl ? tls_read(s, data, len) : plain_read(s, data, len);
 }
 
 ssize_t sq_stream_write(struct sq_stream *s, const void *data, size_t len)
 {
+    if (SQ_UNLIKELY(s->h2))
+        return sq_h2_write(s->h2, data, len);
     return s->ssl ? tls_write(s, data, len) : plain_write(s, data, len);
+}
+
+bool sq_stream_write_stuck(const struct sq_stream *s)
+{
+    return s->ssl || (s->h2 && sq_h2_write_stuck(s->h2));
+}
+
+struct sq_h2 *sq_stream_h2(const struct sq_stream *s)
+{
+    return s->h2;
 }
 
 bool sq_stream_pending(const struct sq_stream *s)
 {
+    if (SQ_UNLIKELY(s->h2))
+        return sq_h2_pending(s->h2);
     if (!s->ssl || s->unread)
         return s->unread != NULL;
     /* SSL_has_pending is also true for a part of a record, which no read can give yet. */
@@ -352,8 +397,37 @@ int sq_stream_fd(const struct sq_stream *s)
     return bottom_of(s)->fd;
 }
 
+int sq_stream_watch(struct sq_stream *s, struct sq_loop *loop, struct sq_io *io, unsigned events)
+{
+    if (SQ_LIKELY(!s->h2))
+        return sq_io_start(loop, io, sq_stream_fd(s), events);
+    sq_h2_watch(s->h2, io, events);
+    return 0;
+}
+
+void sq_stream_watch_update(struct sq_stream *s, struct sq_loop *loop, struct sq_io *io,
+                            unsigned events)
+{
+    if (SQ_LIKELY(!s->h2))
+        sq_io_update(loop, io, events);
+    else
+        sq_h2_watch(s->h2, io, events);
+}
+
+void sq_stream_watch_stop(struct sq_stream *s, struct sq_loop *loop, struct sq_io *io)
+{
+    if (SQ_LIKELY(!s->h2))
+        sq_io_stop(loop, io);
+    else
+        sq_h2_unwatch(s->h2);
+}
+
 void sq_stream_shutdown_write(struct sq_stream *s)
 {
+    if (s->h2) {
+        sq_h2_shutdown_write(s->h2);
+        return;
+    }
     for (struct sq_stream *at = s; at->lower; at = at->lower)
         if (SSL_is_init_finished(at->ssl) && !at->error_text) {
             ERR_clear_error();
@@ -374,6 +448,8 @@ const char *sq_stream_remote_ip(const struct sq_stream *s)
 
 const char *sq_stream_error_text(const struct sq_stream *s)
 {
+    if (s->h2)
+        return sq_h2_error_text(s->h2);
     if (s->error_text)
         return s->error_text;
     if (s->error == SQ_EEOF)
@@ -385,7 +461,12 @@ void sq_stream_free(struct sq_stream *s, bool reset)
 {
     if (!s)
         return;
-    if (s->ssl) {
+    if (s->h2) {
+        sq_h2_free(s->h2, reset);
+        if (!reset)
+            sq_stream_shutdown_write(s->lower);
+        sq_stream_free(s->lower, reset);
+    } else if (s->ssl) {
         /* Going without close_notify does not make the session unfit for resumption. */
         if (!s->error_text)
             SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connected byte stream, plain TCP or TLS over it. Non-blocking; loop's thread. */
+/* A connected byte stream: plain TCP, TLS over it, or an HTTP/2 stream over either. Non-blocking;
+ * loop's thread. */
 #pragma once
 #include <sys/types.h>
 
@@ -7,6 +8,7 @@
 #include "net/net.h"
 
 struct sq_stream;
+struct sq_h2;
 
 /* > 0 bytes read; 0: would block (see sq_stream_wants); SQ_EEOF: the peer is done (for TLS with or
  * without close_notify); else a negative status. */
@@ -21,8 +23,19 @@ bool sq_stream_pending(const struct sq_stream *s);
 unsigned sq_stream_read_wants(const struct sq_stream *s);
 unsigned sq_stream_write_wants(const struct sq_stream *s);
 int sq_stream_fd(const struct sq_stream *s);
+/* As sq_io_start, sq_io_update and sq_io_stop of the loop, for a stream's readiness. */
+SQ_MUST_USE int sq_stream_watch(struct sq_stream *s, struct sq_loop *loop, struct sq_io *io,
+                                unsigned events);
+void sq_stream_watch_update(struct sq_stream *s, struct sq_loop *loop, struct sq_io *io,
+                            unsigned events);
+void sq_stream_watch_stop(struct sq_stream *s, struct sq_loop *loop, struct sq_io *io);
 /* No more writes: FIN, for TLS after close_notify. Best effort. */
 void sq_stream_shutdown_write(struct sq_stream *s);
+/* Whether the last write's remaining bytes must be offered again, as TLS and HTTP/2 may have begun
+ * to send them. */
+bool sq_stream_write_stuck(const struct sq_stream *s);
+/* The HTTP/2 stream that this one's bytes travel in; NULL: none. */
+struct sq_h2 *sq_stream_h2(const struct sq_stream *s);
 /* Stop counting into the request's counters. */
 void sq_stream_detach_counters(struct sq_stream *s);
 /* The peer's address without port. Borrowed. */

@@ -7,8 +7,9 @@
 #include "net/stream.h"
 
 struct sq_stream {
-    struct sq_stream *lower; /* owned; what a TLS stream runs over; NULL in a plain one */
-    SSL *ssl;                /* owned; NULL in a plain stream */
+    struct sq_stream *lower; /* owned; what TLS or HTTP/2 runs over; NULL in a plain stream */
+    SSL *ssl;                /* owned; NULL in one without TLS of its own */
+    struct sq_h2 *h2;        /* owned; NULL in all others */
     struct sq_net_counters *counters;
     char *error_text; /* owned; NULL while nothing failed */
     uint8_t *unread;  /* owned; bytes behind a proxy's answer, read before all others */
@@ -18,6 +19,7 @@ struct sq_stream {
     int read_error; /* of TLS: every further read returns it */
     uint16_t remote_port;
     bool eof, read_blocked, read_wants_write, write_wants_read;
+    bool offers_h2;   /* of TLS: by ALPN */
     char remote_ip[]; /* of a plain stream */
 };
 
@@ -26,6 +28,12 @@ struct sq_stream *sq_stream_new(int fd, const union sq_address *remote,
                                 struct sq_net_counters *counters);
 /* A TLS client over `lower`; owns both, even when it fails (NULL: out of memory). */
 struct sq_stream *sq_stream_new_tls(struct sq_stream *lower, SSL *ssl, const BIO_METHOD *method);
+/* HTTP/2 over `lower`, which it owns. What fails at once is met by the first request. */
+struct sq_stream *sq_stream_new_h2(struct sq_stream *lower, struct sq_loop *loop);
+/* Before the handshake: h2 comes first in the ALPN offer. False: out of memory. */
+SQ_MUST_USE bool sq_stream_offer_h2(struct sq_stream *s);
+/* After it: the server chose h2. */
+bool sq_stream_chose_h2(const struct sq_stream *s);
 /* How TLS reaches the stream below it; owned: BIO_meth_free. */
 BIO_METHOD *sq_stream_bio_method_new(void);
 /* 1: done; 0: would block (sq_stream_read_wants); else a negative status, a text, a MET-38 code. */

@@ -437,13 +437,14 @@ char *sq_tls_failure(const SSL *ssl, int *error_code)
     return sq_xasprintf("tls: %s", text ? text : "connection failed");
 }
 
-int sq_tls_check_peer(const SSL *ssl, int *error_code, char **text)
+int sq_tls_check_peer(const SSL *ssl, bool h2_offered, int *error_code, char **text)
 {
     const unsigned char *name;
     unsigned len;
 
     SSL_get0_alpn_selected(ssl, &name, &len);
-    if (len == 0 || sq_slice_eq(sq_slice(name, len), sq_slice_str("http/1.1")))
+    if (len == 0 || sq_slice_eq(sq_slice(name, len), sq_slice_str("http/1.1")) ||
+        (h2_offered && sq_slice_eq(sq_slice(name, len), sq_slice_str("h2"))))
         return 0;
     *error_code = CODE_TLS;
     *text = sq_xstrdup("tls: server selected unadvertised ALPN protocol");

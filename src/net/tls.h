@@ -24,8 +24,8 @@ const BIO_METHOD *sq_tls_bio_method(const struct sq_tls *tls);
 /* Words and MET-38 code of what just failed on ssl; reads OpenSSL's error queue. Owned: free(). */
 char *sq_tls_failure(const SSL *ssl, int *error_code);
 /* After a finished handshake: 0, or SQ_ETLS with an owned text when the server chose a protocol
- * that was not offered. */
-SQ_MUST_USE int sq_tls_check_peer(const SSL *ssl, int *error_code, char **text);
+ * that was not offered: http/1.1 always is, h2 when `h2_offered`. */
+SQ_MUST_USE int sq_tls_check_peer(const SSL *ssl, bool h2_offered, int *error_code, char **text);
 
 /* Makes a context of another library (libcurl) behave as ours do towards `host`: trust, versions,
  * suites, client certificate, key log. */

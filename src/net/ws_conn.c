@@ -51,7 +51,7 @@ void sq_ws_conn_drop(struct sq_ws_conn *conn, bool reset)
     }
     if (conn->secure && conn->close_sent && !conn->shut && !reset && !conn->write_error)
         sq_stream_shutdown_write(conn->stream); /* CL-12: close_notify */
-    sq_io_stop(conn->loop, &conn->io);
+    sq_stream_watch_stop(conn->stream, conn->loop, &conn->io);
     if (SQ_UNLIKELY(conn->trace))
         sq_ws_trace_note(conn->trace, reset ? "connection closed, RST" : "connection closed");
     sq_stream_free(conn->stream, reset);
@@ -102,7 +102,7 @@ void sq_ws_conn_watch(struct sq_ws_conn *conn)
         if (conn->out_blocked)
             events |= sq_stream_write_wants(conn->stream);
     }
-    sq_io_update(conn->loop, &conn->io, events);
+    sq_stream_watch_update(conn->stream, conn->loop, &conn->io, events);
 }
 
 static void io_readable(struct sq_ws_conn *conn, unsigned events)
@@ -110,12 +110,13 @@ static void io_readable(struct sq_ws_conn *conn, unsigned events)
     if (!conn->eof && !input_blocked(conn)) {
         sq_ws_input_read(conn);
     } else if (!(events & SQ_IO_ERROR)) {
-        sq_io_update(conn->loop, &conn->io, conn->io.events & ~(unsigned)SQ_IO_READ);
+        sq_stream_watch_update(conn->stream, conn->loop, &conn->io,
+                               conn->io.events & ~(unsigned)SQ_IO_READ);
     } else if (conn->eof) {
         sq_ws_conn_drop(conn, false);
     } else {
         /* Errors are reported whether asked for or not: look away until reading goes on. */
-        sq_io_stop(conn->loop, &conn->io);
+        sq_stream_watch_stop(conn->stream, conn->loop, &conn->io);
         conn->parked = true;
     }
 }

@@ -46,15 +46,16 @@ struct sq_ws_open {
     struct sq_slice user_agent; /* the default; empty: none */
     struct sq_slice cookie;     /* from the jar; empty: none */
     struct sq_ws_deflate_offer deflate;
-    uint32_t vu_id;                          /* picks the source address: pool[(id - 1) mod size] */
-    int64_t handshake_timeout_ns;            /* 0: 60 s */
-    int64_t close_timeout_ns;                /* 0: 10 s */
-    uint64_t message_bytes_max;              /* 0: no limit */
-    uint64_t fragment_bytes;                 /* 0: one frame a message */
-    int64_t ping_interval_ns;                /* 0: no pings of our own (CT-6) */
-    int64_t pong_timeout_ns;                 /* from a Ping to any Pong; 0: for ever */
-    bool lenient;                            /* the rules marked [L] */
-    struct sq_net_counters *counters;        /* borrowed; may be NULL */
+    uint32_t vu_id;                   /* picks the source address: pool[(id - 1) mod size] */
+    int64_t handshake_timeout_ns;     /* 0: 60 s */
+    int64_t close_timeout_ns;         /* 0: 10 s */
+    uint64_t message_bytes_max;       /* 0: no limit */
+    uint64_t fragment_bytes;          /* 0: one frame a message */
+    int64_t ping_interval_ns;         /* 0: no pings of our own (CT-6) */
+    int64_t pong_timeout_ns;          /* from a Ping to any Pong; 0: for ever */
+    bool lenient;                     /* the rules marked [L] */
+    bool http2;                       /* RFC 8441: ws by prior knowledge, wss when ALPN has it */
+    struct sq_net_counters *counters; /* borrowed; may be NULL */
     const struct sq_ws_trace_options *trace; /* --ws-debug; NULL: not traced */
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "net/h2.h"
 #include "net/stream_private.h"
 #include "net/ws_conn_private.h"
 #include "proto/http1/head.h"
@@ -35,6 +36,7 @@ struct sq_ws_hs {
     struct sq_dial *dial; /* while it runs */
     struct sq_url url;
     struct sq_buf request;
+    struct sq_buf request_h2; /* should it come to HTTP/2; empty: it must not */
     size_t request_at;
     struct sq_buf head; /* of the response, while it is not complete, and of a refusal */
     struct sq_http1_parser parser;
@@ -62,6 +64,7 @@ void sq_ws_hs_free(struct sq_ws_hs *hs)
     if (hs->url.store)
         sq_url_deinit(&hs->url);
     sq_buf_deinit(&hs->request);
+    sq_buf_deinit(&hs->request_h2);
     sq_buf_deinit(&hs->head);
     free(hs->refusal);
     free(hs->protocols);
@@ -154,7 +157,8 @@ static struct sq_ws_expect expectation(const struct sq_ws_conn *conn)
                                  .protocols =
                                      sq_slice_str(conn->hs->protocols ? conn->hs->protocols : ""),
                                  .offer = conn->hs->offer,
-                                 .lenient = conn->lenient};
+                                 .lenient = conn->lenient,
+                                 .http2 = sq_stream_h2(conn->stream) != NULL};
 }
 
 static void body_complete(struct sq_ws_conn *conn)
@@ -169,16 +173,20 @@ static void body_complete(struct sq_ws_conn *conn)
 
 void sq_ws_hs_timeout(struct sq_ws_conn *conn)
 {
+    struct failure f = {.error = -ETIMEDOUT, .error_code = CODE_TIMEOUT};
+    const struct sq_h2 *h2 = sq_stream_h2(conn->stream);
+    bool unsettled = h2 && !sq_h2_settled(h2);
     char *text;
 
     if (conn->state == SQ_WS_BODY) {
         body_complete(conn);
         return;
     }
-    text = sq_stream_text(conn->stream, conn->state == SQ_WS_REQUEST ? "write" : "read",
-                          "i/o timeout");
-    fail(conn, &(struct failure){.error = -ETIMEDOUT, .error_code = CODE_TIMEOUT, .text = text},
-         NULL, NULL);
+    text = sq_stream_text(
+        conn->stream, conn->state == SQ_WS_REQUEST && !unsettled ? "write" : "read", "i/o timeout");
+    f.text = text;
+    f.reason = unsettled ? "http2: the server sent no SETTINGS" : NULL;
+    fail(conn, &f, NULL, NULL);
     free(text);
 }
 
@@ -238,7 +246,8 @@ static void feed_body(struct sq_ws_conn *conn, struct sq_slice bytes)
 {
     struct sq_ws_hs *hs = conn->hs;
     struct sq_http1_body *body = &hs->refusal->body;
-    bool until_eof = body->framing == SQ_HTTP1_BODY_UNTIL_EOF;
+    /* HTTP/2 tells the end. */
+    bool until_eof = body->framing == SQ_HTTP1_BODY_UNTIL_EOF && !sq_stream_h2(conn->stream);
     int64_t wait_ns = until_eof ? BODY_UNTIL_EOF_WAIT_NS : BODY_WAIT_NS;
 
     if (sq_http1_body_feed(body, bytes) != 0) {
@@ -249,21 +258,31 @@ static void feed_body(struct sq_ws_conn *conn, struct sq_slice bytes)
     sq_timer_start(conn->loop, &conn->timer, SQ_MIN(hs->deadline_ns, wait_ns));
 }
 
+/* What *response borrows from stays as long as the handshake. */
+static void gather_body(struct sq_ws_conn *conn, const struct sq_http1_head *response,
+                        struct sq_slice rest)
+{
+    struct refusal *refusal = conn->hs->refusal = sq_xcalloc(1, sizeof *refusal);
+
+    refusal->head = *response;
+    sq_http1_body_init(&refusal->body, &refusal->head);
+    conn->state = SQ_WS_BODY;
+    feed_body(conn, rest);
+}
+
 /* The head is kept until the body is there; its slices must point to what is kept. */
 static void start_body(struct sq_ws_conn *conn, struct sq_slice head, struct sq_slice rest)
 {
     struct sq_ws_hs *hs = conn->hs;
+    struct sq_http1_head response;
 
     if (hs->head.len == 0)
         sq_buf_put(&hs->head, head.data, head.len);
     hs->head.len = head.len;
     hs->parser = (struct sq_http1_parser){.kind = SQ_HTTP1_RESPONSE};
-    hs->refusal = sq_xcalloc(1, sizeof *hs->refusal);
-    if (sq_http1_parse(&hs->parser, sq_buf_slice(&hs->head), &hs->refusal->head) <= 0)
+    if (sq_http1_parse(&hs->parser, sq_buf_slice(&hs->head), &response) <= 0)
         sq_panic("a response head was complete once and is not twice");
-    sq_http1_body_init(&hs->refusal->body, &hs->refusal->head);
-    conn->state = SQ_WS_BODY;
-    feed_body(conn, rest);
+    gather_body(conn, &response, rest);
 }
 
 static void judge(struct sq_ws_conn *conn, const struct sq_http1_head *response,
@@ -338,9 +357,39 @@ static void feed_eof(struct sq_ws_conn *conn)
          NULL, NULL);
 }
 
+/* Its body, if it has one, is read like that of HTTP/1. */
+static void read_h2_head(struct sq_ws_conn *conn)
+{
+    struct sq_http1_head response;
+    struct sq_ws_expect expect = expectation(conn);
+    struct sq_ws_verdict verdict;
+    int rc = sq_h2_response(sq_stream_h2(conn->stream), &conn->hs->head, &response);
+
+    if (rc == SQ_EEOF)
+        feed_eof(conn);
+    else if (rc < 0)
+        fail_stream(conn, rc);
+    if (rc <= 0)
+        return;
+    conn->hs->timings.first_byte_ns = sq_now_ns();
+    rc = sq_ws_response_check(&expect, &response, &verdict);
+    if (rc == 0)
+        upgrade(conn, &response, &verdict, sq_slice("", 0));
+    else if (rc == SQ_EREFUSED)
+        gather_body(conn, &response, sq_slice("", 0));
+    else
+        fail_refused(conn, rc, &response, &verdict);
+}
+
 void sq_ws_hs_read(struct sq_ws_conn *conn)
 {
     uint8_t *buffer = sq_loop_read_buffer(conn->loop);
+
+    if (conn->state == SQ_WS_RESPONSE && sq_stream_h2(conn->stream)) {
+        read_h2_head(conn);
+        if (conn->state != SQ_WS_BODY)
+            return;
+    }
 
     do {
         ssize_t got = sq_stream_read(conn->stream, buffer, SQ_LOOP_READ_BYTES);
@@ -366,9 +415,36 @@ void sq_ws_hs_read(struct sq_ws_conn *conn)
 
 /* ---- the request ---- */
 
+static void request_sent(struct sq_ws_conn *conn)
+{
+    struct sq_ws_hs *hs = conn->hs;
+
+    sq_buf_deinit(&hs->request);
+    sq_buf_deinit(&hs->request_h2);
+    hs->timings.request_sent_ns = sq_now_ns();
+    conn->state = SQ_WS_RESPONSE;
+}
+
+static void write_h2_request(struct sq_ws_conn *conn)
+{
+    int rc = sq_h2_request(sq_stream_h2(conn->stream), sq_buf_slice(&conn->hs->request_h2));
+
+    if (rc == SQ_EEOF)
+        feed_eof(conn);
+    else if (rc < 0)
+        fail_stream(conn, rc);
+    else if (rc > 0)
+        request_sent(conn);
+}
+
 void sq_ws_hs_write(struct sq_ws_conn *conn)
 {
     struct sq_ws_hs *hs = conn->hs;
+
+    if (sq_stream_h2(conn->stream)) {
+        write_h2_request(conn);
+        return;
+    }
 
     while (hs->request_at < hs->request.len) {
         ssize_t put = sq_stream_write(conn->stream, hs->request.data + hs->request_at,
@@ -382,9 +458,7 @@ void sq_ws_hs_write(struct sq_ws_conn *conn)
             return;
         hs->request_at += (size_t)put;
     }
-    sq_buf_deinit(&hs->request);
-    hs->timings.request_sent_ns = sq_now_ns();
-    conn->state = SQ_WS_RESPONSE;
+    request_sent(conn);
 }
 
 static void dialled(struct sq_ws_conn *conn, const struct sq_dial_result *result)
@@ -406,6 +480,10 @@ static void dialled(struct sq_ws_conn *conn, const struct sq_dial_result *result
         return;
     }
     conn->stream = result->stream;
+    if (hs->request_h2.len > 0 && (!conn->secure || sq_stream_chose_h2(conn->stream))) {
+        conn->stream = sq_stream_new_h2(conn->stream, conn->loop);
+        conn->secure = true; /* its end is told before the connection's */
+    }
     conn->state = SQ_WS_REQUEST;
     if (SQ_UNLIKELY(conn->trace)) {
         sq_ws_trace_connected(conn->trace, conn->stream);
@@ -415,8 +493,8 @@ static void dialled(struct sq_ws_conn *conn, const struct sq_dial_result *result
     sq_ws_hs_write(conn);
     if (conn->state == SQ_WS_DEAD)
         return;
-    rc = sq_io_start(conn->loop, &conn->io, sq_stream_fd(conn->stream),
-                     conn->state == SQ_WS_REQUEST ? SQ_IO_WRITE : SQ_IO_READ);
+    rc = sq_stream_watch(conn->stream, conn->loop, &conn->io,
+                         conn->state == SQ_WS_REQUEST ? SQ_IO_WRITE : SQ_IO_READ);
     if (rc < 0) {
         f = (struct failure){.error = rc, .error_code = CODE_GENERIC, .text = sq_status_text(rc)};
         fail(conn, &f, NULL, NULL);
@@ -479,6 +557,9 @@ static int build_request(struct sq_ws_conn *conn, const struct sq_ws_open *reque
     if (protocols.len)
         hs->protocols = sq_xstrndup((const char *)protocols.data, protocols.len);
     rc = sq_ws_request_build(&build, &hs->request, err);
+    build.http2 = true;
+    if (rc == 0 && request->http2)
+        rc = sq_ws_request_build(&build, &hs->request_h2, err);
     free(fields);
     return rc;
 }
@@ -489,6 +570,7 @@ static void start_dial(struct sq_ws_conn *conn)
     struct sq_dial_request dial = {.host = sq_slice_str(hs->url.host),
                                    .port = hs->url.port,
                                    .secure = hs->url.secure,
+                                   .http2 = hs->request_h2.len > 0,
                                    .vu_id = hs->vu_id,
                                    .deadline_ns = hs->deadline_ns,
                                    .counters = hs->counters};

@@ -392,8 +392,7 @@ void sq_ws_input_continue(struct sq_ws_conn *conn)
     if (!decode_stash(conn) || !conn->stream || conn->eof || sq_ws_conn_holding(conn))
         return;
     if (conn->parked) {
-        int fd = sq_stream_fd(conn->stream);
-        int rc = sq_io_start(conn->loop, &conn->io, fd, SQ_IO_READ);
+        int rc = sq_stream_watch(conn->stream, conn->loop, &conn->io, SQ_IO_READ);
 
         conn->parked = false;
         if (rc < 0) {

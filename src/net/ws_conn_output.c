@@ -47,7 +47,7 @@ void sq_ws_output_discard(struct sq_ws_conn *conn)
     conn->front_payload_left = 0;
     conn->lost_message_bytes += conn->out_message_bytes;
     conn->out_message_bytes = 0;
-    conn->tls_repeat_bytes = 0;
+    conn->repeat_bytes = 0;
     conn->out_blocked = false;
 }
 
@@ -132,7 +132,7 @@ static ssize_t write_some(struct sq_ws_conn *conn, const uint8_t *data, size_t l
 
     if (put < 0)
         return write_failed(conn, (int)put);
-    conn->tls_repeat_bytes = conn->secure ? len - (size_t)put : 0;
+    conn->repeat_bytes = sq_stream_write_stuck(conn->stream) ? len - (size_t)put : 0;
     if (put > 0 && conn->released)
         sq_ws_conn_lingers_on(conn);
     return put;
@@ -228,7 +228,7 @@ void sq_ws_output_truncate(struct sq_ws_conn *conn)
     if (sq_ws_output_flush(conn) < 0 || sq_ws_output_empty(conn))
         return;
     /* TLS holds a record made of these bytes: they cannot be taken back. */
-    if (conn->tls_repeat_bytes > 0)
+    if (conn->repeat_bytes > 0)
         return;
     backlog = conn->backlog;
     keep = conn->front_header_left + (size_t)conn->front_payload_left;

@@ -91,7 +91,7 @@ struct sq_ws_conn {
     uint64_t out_message_bytes;  /* bufferedAmount */
     uint64_t queueing_bytes;     /* of them, those of the frame that is being queued right now */
     uint64_t lost_message_bytes; /* of messages that were thrown away unsent */
-    size_t tls_repeat_bytes;     /* of the queue's front, a stuck TLS write holds these */
+    size_t repeat_bytes;         /* of the queue's front, a stuck TLS or HTTP/2 write has these */
     int write_error;
 
     /* input */
