@@ -131,7 +131,7 @@ static void io_open(struct sq_ws_conn *conn, unsigned events)
 
 static void call_drained(struct sq_ws_conn *conn)
 {
-    if (!conn->drained_due || conn->paused)
+    if (!conn->drained_due)
         return;
     conn->drained_due = false;
     if (!conn->ended && !conn->released && conn->handler->drained)

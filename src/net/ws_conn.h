@@ -111,8 +111,8 @@ struct sq_ws_handler {
     /* Once, the last callback: the receiving side is over. For SQ_WS_END_CLOSE that we did not
      * start, no answer was sent yet if `answer_close` below is false. */
     void (*end)(void *user, const struct sq_ws_end *end);
-    /* Queued output fell to a quarter of SQ_WS_HIGH_WATER after having been above it. May be NULL.
-     */
+    /* Queued output fell to a quarter of SQ_WS_HIGH_WATER after having been above it; also during a
+     * pause: a user may wait for room while he cannot take what comes in. May be NULL. */
     void (*drained)(void *user);
     /* true: the connection answers the peer's Close itself (k6/websockets). false: `end` is called
      * first and the user answers by sq_ws_conn_close (k6/ws), or release answers for him. */
@@ -143,8 +143,8 @@ const char *sq_ws_conn_error_text(const struct sq_ws_conn *conn, int rc);
 uint64_t sq_ws_conn_buffered(const struct sq_ws_conn *conn);
 /* Bytes of messages that were accepted and will never be sent: a Close or an error came first. */
 uint64_t sq_ws_conn_lost(const struct sq_ws_conn *conn);
-/* While paused nothing is read and no handler is called, except for the answers to control frames
- * already in memory; TCP back-pressure builds up. Nests not: idempotent. */
+/* While paused nothing is read and no handler but `drained` is called; control frames already in
+ * memory are answered; TCP back-pressure builds up. Nests not: idempotent. */
 void sq_ws_conn_pause(struct sq_ws_conn *conn);
 void sq_ws_conn_resume(struct sq_ws_conn *conn);
 bool sq_ws_conn_close_sent(const struct sq_ws_conn *conn);

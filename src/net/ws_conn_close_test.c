@@ -411,6 +411,52 @@ static void send_30_mib(struct user *u, char event)
     SQ_CHECK_EQ(sq_ws_conn_close(u->conn, 1000, sq_slice_str("")), 0);
 }
 
+enum { DRAIN_BYTES = 30 << 20 };
+
+static void play_read_all(struct script *s, int fd)
+{
+    static char buf[1 << 16];
+    ssize_t got;
+
+    while (!__atomic_load_n(&s->answered_ns, __ATOMIC_ACQUIRE)) /* until all is queued */
+        usleep(1000);
+    for (size_t total = 0; total < DRAIN_BYTES; total += (size_t)got) {
+        got = recv(fd, buf, sizeof buf, 0);
+        if (got <= 0)
+            return;
+    }
+    peer_write(fd, BYE, 4);
+    talk_wait_for_end(fd);
+}
+
+static void pause_until_drained(struct user *u, char event)
+{
+    static uint8_t data[DRAIN_BYTES];
+    struct script *s = u->arg;
+
+    if (event == 'o') {
+        sq_ws_conn_pause(u->conn);
+        SQ_CHECK_EQ(sq_ws_conn_send(u->conn, SQ_WS_KIND_BINARY, sq_slice(data, sizeof data)), 0);
+        __atomic_store_n(&s->answered_ns, 1, __ATOMIC_RELEASE);
+    }
+    if (event == 'd')
+        sq_ws_conn_resume(u->conn);
+}
+
+/* Who waits for room while he cannot take what comes in would wait for ever. */
+SQ_TEST(ws_conn_drains_during_a_pause)
+{
+    struct script s = {.play = play_read_all};
+    struct user u;
+
+    talk_user_init(&u);
+    u.hook = pause_until_drained;
+    u.arg = &s;
+    talk_run(&u, &s);
+    SQ_CHECK(strncmp(u.log, "open drained close(1000,)", 24) == 0, "%s", u.log);
+    talk_done(&s);
+}
+
 static void play_a_nap(struct script *s, int fd)
 {
     (void)s, (void)fd;
