@@ -108,6 +108,7 @@ struct sq_config {
     /* squall: what params of the same names without `ws` default to */
     int64_t ws_ping_interval_ns, ws_pong_timeout_ns, ws_handshake_timeout_ns, ws_close_timeout_ns;
     int64_t ws_max_message_size, ws_fragment_size;
+    bool ws_http2;                        /* squall */
     int64_t workers;                      /* squall: threads; 0: one per core */
     struct sq_string_list secret_sources; /* --secret-source values */
     struct sq_string_list features;       /* feature flags (ENG-62) */

@@ -150,6 +150,8 @@ const struct sq_option sq_options[] = {
         T(COUNT), AT(ws_max_message_size), GROUP(SQUALL), TEST, SQ_OPT_IN_FILE, NULL, "0"},
     {"ws-fragment-size", 0, "WS_FRAGMENT_SIZE", "wsFragmentSize", "N", "WebSocket: send messages in frames of N bytes; 0 for one frame",
         T(COUNT), AT(ws_fragment_size), GROUP(SQUALL), TEST, SQ_OPT_IN_FILE, NULL, "0"},
+    {"ws-http2", 0, "WS_HTTP2", "wsHTTP2", NULL, "WebSockets over HTTP/2 (RFC 8441), where params do not say",
+        T(SWITCH), AT(ws_http2), GROUP(SQUALL), TEST, SQ_OPT_IN_FILE, NULL, NULL},
     {"workers", 0, "WORKERS", "workers", "N", "threads, 0 for one per core",
         T(COUNT), AT(workers), GROUP(SQUALL), TEST, SQ_OPT_IN_FILE, NULL, "0"},
 

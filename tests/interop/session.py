@@ -32,11 +32,11 @@ export default function () {
 }'''
 
 
-def carry(t, url, *flags, params='{}', fragments='one two three', skip_verify=False, env=None):
+def carry(t, url, *flags, params='{}', fragments='one two three', skip_verify=False, env=None, status=101):
     """Runs the session and checks what the script saw."""
     run = t.run(SCRIPT, *flags, URL=url, PARAMS=params, SKIP=str(skip_verify).lower(), env=env)
     r = run.one('ret')
-    equal((r['status'], r['error'], r['url']), (101, '', url))
+    equal((r['status'], r['error'], r['url']), (status, '', url))
     equal(run.values('same'), [True] * 12)
     equal(run.values('binary'), [True])
     equal(run.values('fragments'), [fragments])

@@ -43,7 +43,7 @@ http {
     uwsgi_temp_path @DIR@/uwsgi;
     scgi_temp_path @DIR@/scgi;
     server {
-        listen 127.0.0.1:@PORT@ ssl;
+        listen 127.0.0.1:@PORT@ ssl@HTTP2@;
         ssl_certificate @DIR@/cert.pem;
         ssl_certificate_key @DIR@/key.pem;
         ssl_protocols @PROTOCOLS@;
@@ -60,13 +60,14 @@ http {
 '''
 
 
-def nginx(t, protocols='TLSv1.2 TLSv1.3'):
+def nginx(t, protocols='TLSv1.2 TLSv1.3', http2=False):
     """Returns the backend and the port of nginx."""
     backend = t.server(echo_with_fragments)
     port = t.free_port()
     make_certificate(t.folder)
     text = NGINX
-    for name, value in (('DIR', t.folder), ('PORT', port), ('BACKEND', backend.port), ('PROTOCOLS', protocols)):
+    for name, value in (('DIR', t.folder), ('PORT', port), ('BACKEND', backend.port), ('PROTOCOLS', protocols),
+                        ('HTTP2', ' http2' if http2 else '')):
         text = text.replace('@%s@' % name, str(value))
     t.wait_port(port, t.spawn(['/usr/sbin/nginx', '-e', 'stderr', '-p', t.folder, '-c', t.write('nginx.conf', text)]))
     return backend, port

@@ -13,6 +13,8 @@ import threading
 import time
 import zlib
 
+from servers.http2 import Socket as StreamSocket
+
 GUID = b'258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 PMD_BOTH = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
@@ -362,10 +364,11 @@ def refusing(status, reason, headers=(), body=b''):
 
 class Server:
     """Listens on a free port of 127.0.0.1. `behaviour` is a function of Conn, or a dict path -> function where the
-    path is the request target up to '?' or '#'."""
+    path is the request target up to '?' or '#'. `http2`: the SETTINGS of a server whose
+    behaviours play on a stream (http2.py)."""
 
-    def __init__(self, behaviour=echo, tls=None, rcvbuf=None):
-        self.behaviour, self.tls = behaviour, tls
+    def __init__(self, behaviour=echo, tls=None, rcvbuf=None, http2=b''):
+        self.behaviour, self.tls, self.http2 = behaviour, tls, http2
         self.conns, self.accepted_at = [], []
         self.stopping = threading.Event()
         self._news = threading.Condition()
@@ -407,6 +410,8 @@ class Server:
                 except OSError:
                     conn.end, conn.end_at = 'tls', time.monotonic()
                     return
+            if self.http2:
+                conn.sock = StreamSocket(conn.sock, self.http2)
             conn.read_head()
             with self._news:
                 self._news.notify_all()

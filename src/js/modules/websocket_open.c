@@ -35,7 +35,8 @@ static int check_param(JSContext *ctx, void *user, const char *key, JSValueConst
     (void)user;
     if (strcmp(key, "compression") == 0)
         return check_compression(ctx, value);
-    if (strcmp(key, "headers") == 0 || strcmp(key, "jar") == 0 || ws_request_is_limit(key))
+    if (strcmp(key, "headers") == 0 || strcmp(key, "jar") == 0 || strcmp(key, "http2") == 0 ||
+        ws_request_is_limit(key))
         return 0;
     if (strcmp(key, "tags") == 0) {
         if (JS_IsObject(value) || JS_IsUndefined(value) || JS_IsNull(value))

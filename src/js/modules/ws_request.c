@@ -233,6 +233,8 @@ static int set_param(JSContext *ctx, void *user, const char *key, JSValueConst v
         return set_compression(ctx, args, value);
     } else if (find_limit(key)) {
         return set_limit(ctx, &args->limits, find_limit(key), value);
+    } else if (strcmp(key, "http2") == 0 && !JS_IsUndefined(value) && !JS_IsNull(value)) {
+        args->http2 = JS_ToBool(ctx, value) > 0;
     }
     return 0;
 }
@@ -251,10 +253,12 @@ void ws_request_free(JSContext *ctx, struct ws_request *args)
 int ws_request_read(JSContext *ctx, JSValueConst params, struct ws_request *request)
 {
     const struct sq_js_instance *self = sq_js_self(ctx);
+    const struct sq_config *config = self->cell->worker->bundle->config;
 
     *request = (struct ws_request){.tags = sq_tagset_ref(self->vu->tags),
-                                   .limits = default_limits(self->cell->worker->bundle->config),
-                                   .jar_value = JS_UNDEFINED};
+                                   .limits = default_limits(config),
+                                   .jar_value = JS_UNDEFINED,
+                                   .http2 = config->ws_http2};
     return sq_js_each_key(ctx, params, set_param, request);
 }
 
@@ -270,6 +274,7 @@ void ws_request_open(struct sq_js_instance *self, const struct ws_request *reque
     open->deflate = request->deflate;
     open->vu_id = self->vu->id;
     open->lenient = bundle->config->lenient;
+    open->http2 = request->http2;
     open->counters = &self->counters;
     open->handshake_timeout_ns = l->handshake_timeout_ns;
     open->close_timeout_ns = l->close_timeout_ns;

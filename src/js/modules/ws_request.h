@@ -25,10 +25,11 @@ struct ws_request {
     struct sq_cookie_jar *jar;
     JSValue jar_value;
     struct sq_ws_deflate_offer deflate;
+    bool http2; /* squall's own */
 };
 
-/* Reads `params` (WS-8 to WS-18) into *request, which starts with the VU's tags. -1: an exception
- * is pending. Either way ws_request_free. */
+/* Reads `params` (WS-8 to WS-18) into *request, which starts with the VU's tags and the run's
+ * ws-http2. -1: an exception is pending. Either way ws_request_free. */
 int ws_request_read(JSContext *ctx, JSValueConst params, struct ws_request *request);
 /* True for the keys of struct ws_limits. */
 bool ws_request_is_limit(const char *key);
