@@ -12,6 +12,7 @@ import threading
 import time
 import zlib
 
+from servers import http2
 from servers.rawws import BINARY, CLOSE, CONT, PING, PONG, TEXT, accept_key, apply_mask, close_payload, encode
 
 STEP_SECONDS = 3.0     # the client answers within this
@@ -497,8 +498,8 @@ class Peer:
 class Server:
     """Plays case n for a request of /case?n=N. `outcomes` maps n to (Fail or None, Peer)."""
 
-    def __init__(self, cases, api, profile):
-        self.cases, self.api, self.profile = cases, api, profile
+    def __init__(self, cases, api, profile, http2=False):
+        self.cases, self.api, self.profile, self.http2 = cases, api, profile, http2
         self.mask_keys, self.keys = [], []
         self.outcomes, self.started, self.seconds = {}, set(), {}
         self.lock = threading.Lock()
@@ -522,6 +523,8 @@ class Server:
             threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
 
     def serve(self, sock):
+        if self.http2:
+            sock = http2.Socket(sock)
         peer, n, problem = Peer(self, sock), None, None
         at = time.monotonic()
         try:
