@@ -153,6 +153,7 @@ def test_silence(t):
     got, server = scripted(t, {'beats': b'100,0', 'js': '{ heartbeat: [0, 100] }'}, 'await c.ready();')
     equal(got.values('error'), ['stomp: no heart-beat of the server'])
     got, server = scripted(t, {'js': '{ receiptTimeout: 100 }'}, r'''
+      await c.ready();
       ev('receipt', await c.send('/x', 'y', { receipt: true }).catch((e) => e.message));
       c.end();
     ''')
