@@ -23,6 +23,18 @@ double sq_hist_middle(int32_t index)
     return low * (2 * ratio / (1 + ratio));
 }
 
+double sq_hist_stands_for(const struct sq_hist *hist, int32_t index)
+{
+    double middle = sq_hist_middle(index), down = floor(middle), up = ceil(middle);
+    double near = middle - down < up - middle ? down : up, far = near == down ? up : down;
+
+    if (hist->fractions || up > 1e15) /* from there on every double is a whole number */
+        return middle;
+    return near > 0 && sq_hist_index(near) == index ? near
+           : far > 0 && sq_hist_index(far) == index ? far
+                                                    : middle;
+}
+
 static int32_t octave_of(int32_t index)
 {
     return index >> SQ_HIST_SCALE; /* rounds down, also below zero */
@@ -57,6 +69,8 @@ static void half_add(struct sq_hist_half *half, int32_t index, uint64_t count)
 
 void sq_hist_add(struct sq_hist *hist, double value, uint64_t count)
 {
+    if (!hist->fractions && value != rint(value))
+        hist->fractions = true;
     if (value > 0)
         half_add(&hist->positive, sq_hist_index(value), count);
     else if (value < 0)
@@ -68,6 +82,7 @@ void sq_hist_add(struct sq_hist *hist, double value, uint64_t count)
 void sq_hist_add_bucket(struct sq_hist *hist, int sign, int32_t index, uint64_t count)
 {
     index = SQ_MAX((int32_t)INDEX_MIN, SQ_MIN((int32_t)INDEX_MAX, index));
+    hist->fractions = true;
     if (sign == 0)
         hist->zeros += count;
     else if (count)
@@ -87,6 +102,7 @@ void sq_hist_merge(struct sq_hist *into, const struct sq_hist *from)
     half_merge(&into->positive, &from->positive);
     half_merge(&into->negative, &from->negative);
     into->zeros += from->zeros;
+    into->fractions |= from->fractions;
 }
 
 static void half_reset(struct sq_hist_half *half)
@@ -101,6 +117,7 @@ void sq_hist_reset(struct sq_hist *hist)
     half_reset(&hist->positive);
     half_reset(&hist->negative);
     hist->zeros = 0;
+    hist->fractions = false;
 }
 
 static void half_deinit(struct sq_hist_half *half)

@@ -230,7 +230,7 @@ static double hist_at(const struct sq_sink *sink, uint64_t rank)
     while (sq_hist_next(&sink->hist, &cursor)) {
         below += cursor.count;
         if (below > rank)
-            return cursor.sign * sq_hist_middle(cursor.index);
+            return cursor.sign * sq_hist_stands_for(&sink->hist, cursor.index);
     }
     return sink->max;
 }

@@ -249,3 +249,27 @@ SQ_TEST(sink_restore_equals_merge)
         sq_sink_free(into);
     }
 }
+
+SQ_TEST(hist_whole_numbers_come_back_whole)
+{
+    struct sq_hist hist = {0}, other = {0};
+
+    for (int n = 1; n <= 5000; n++)
+        sq_hist_add(&hist, n % 2 ? n : -n, 1);
+    for (int n = 1; n <= 5000; n++) {
+        double value = sq_hist_stands_for(&hist, sq_hist_index(n));
+        SQ_CHECK(value == rint(value) && sq_hist_index(value) == sq_hist_index(n), "%d: %.17g", n,
+                 value);
+        if (n <= 185) /* alone in its bucket */
+            SQ_CHECK(value == n, "%d: %.17g", n, value);
+    }
+    sq_hist_add(&other, 0.5, 1);
+    sq_hist_merge(&hist, &other);
+    SQ_CHECK(sq_hist_stands_for(&hist, sq_hist_index(1)) == sq_hist_middle(sq_hist_index(1)));
+    sq_hist_reset(&hist);
+    sq_hist_add(&hist, 1e300, 1);
+    SQ_CHECK(sq_hist_stands_for(&hist, sq_hist_index(1e300)) ==
+             sq_hist_middle(sq_hist_index(1e300)));
+    sq_hist_deinit(&hist);
+    sq_hist_deinit(&other);
+}
