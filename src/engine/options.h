@@ -50,10 +50,11 @@ enum sq_command { /* bits */
 enum sq_option_trait { /* bits */
                        SQ_OPT_IN_SCRIPT = 1 << 0,
                        SQ_OPT_IN_FILE = 1 << 1,
-                       SQ_OPT_SHOWN = 1 << 2,     /* in sq_config_json */
-                       SQ_OPT_REPEATS = 1 << 3,   /* each flag adds */
-                       SQ_OPT_SPLITS = 1 << 4,    /* and commas separate */
-                       SQ_OPT_BARE = 1 << 5,      /* a flag without value means the last of row.choices */
+                       SQ_OPT_SHOWN = 1 << 2,   /* in sq_config_json */
+                       SQ_OPT_REPEATS = 1 << 3, /* each flag adds */
+                       SQ_OPT_SPLITS = 1 << 4,  /* and commas separate */
+                       SQ_OPT_BARE = 1
+                                     << 5, /* a flag without value means the last of row.choices */
                        SQ_OPT_SILENT = 1 << 6,    /* no line in --help */
                        SQ_OPT_EXECUTION = 1 << 7, /* the group of ENG-71 */
                        SQ_OPT_255 = 1 << 8,       /* exit code 255 from any source */
