@@ -163,8 +163,8 @@ static void note_sent(struct sq_http *h, CURL *easy, int what)
     if (what != CURL_POLL_IN || h->curl.easy_getinfo(easy, CURLINFO_PRIVATE, &t) != CURLE_OK || !t)
         return;
     h->curl.easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &us);
-    if (us > 0 && !t->sent_ns)
-        t->sent_ns = sq_now_ns();
+    if (us > 0 && !t->round.sent_ns)
+        t->round.sent_ns = sq_now_ns();
 }
 
 static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)

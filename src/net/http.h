@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP requests on the loop, by libcurl's multi interface. libcurl is opened with dlopen when the
  * first request is made, because linking it would load some forty libraries at every start. One
- * multi handle per thread; the connections of a VU are its own. One request is one round trip:
- * redirects, cookies and retries are the caller's. Names, block lists, TLS and proxies are those of
- * src/net (NT-1 to NT-15). Loop's thread. */
+ * multi handle per thread; the connections of a VU are its own. One request is one round trip,
+ * but for what authentication takes: redirects, cookies and retries are the caller's. Names, block
+ * lists, TLS and proxies are those of src/net (NT-1 to NT-15). Loop's thread. */
 #pragma once
 #include "base/base.h"
 #include "net/net.h"
@@ -42,6 +42,13 @@ struct sq_http_timings { /* ns; 0: did not happen */
     int64_t blocked, looking_up, connecting, tls_handshaking, sending, waiting, receiving;
 };
 
+/* An answer that was not the last: "who are you?" of digest and NTLM. */
+struct sq_http_challenge {
+    int status;
+    struct sq_http_timings timings;
+};
+enum { SQ_HTTP_CHALLENGES_MAX = 3 };
+
 struct sq_http_result {
     int error_code;    /* MET-38; 0: there is a response */
     const char *error; /* k6's short words for the code, or `text`; "" without an error */
@@ -58,6 +65,8 @@ struct sq_http_result {
     int remote_port;
     const char *tls_version, *tls_cipher; /* "tls1.3", IANA name; "" without TLS */
     struct sq_http_timings timings;
+    struct sq_http_challenge challenges[SQ_HTTP_CHALLENGES_MAX];
+    size_t challenges_count;
 };
 
 enum { SQ_HTTP_BODY_BYTES_MAX = 1 << 30 };

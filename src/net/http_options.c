@@ -204,8 +204,7 @@ static int on_ready_to_send(void *user, char *peer_ip, char *local_ip, int peer_
     struct sq_http_transfer *t = user;
 
     (void)peer_ip, (void)local_ip, (void)peer_port, (void)local_port;
-    t->ready_ns = sq_now_ns();
-    t->sent_ns = t->first_ns = 0;
+    sq_http_next_round(t);
     return CURL_PREREQFUNC_OK;
 }
 

@@ -110,6 +110,10 @@ struct sq_http_vu {
 
 enum sq_http_state { SQ_HTTP_QUEUED, SQ_HTTP_RESOLVING, SQ_HTTP_RUNNING, SQ_HTTP_DONE };
 
+struct sq_http_round {                             /* one request and its answer; 0: not yet */
+    int64_t ready_ns, sent_ns, first_ns, heard_ns; /* heard: anything of the answer */
+};
+
 struct sq_http_transfer {
     struct sq_http_vu *vu;
     struct sq_net *net;
@@ -129,7 +133,7 @@ struct sq_http_transfer {
     size_t request_headers_count;
     uint8_t *request_body;
     size_t request_body_len;
-    int64_t deadline_ns, start_ns, resolved_ns, curl_start_ns, ready_ns, sent_ns, first_ns;
+    int64_t deadline_ns, start_ns, resolved_ns, curl_start_ns;
     enum sq_http_auth auth;
     bool has_body, discard_body, no_reuse, keep_heads, proxy_shaken;
     /* the response */
@@ -139,6 +143,7 @@ struct sq_http_transfer {
     struct sq_error coding_error;
     char *length; /* Content-Length, NULL: not given */
     bool two_lengths;
+    struct sq_http_round round, rounds[SQ_HTTP_CHALLENGES_MAX]; /* now; of result.challenges */
     char error_buffer[CURL_ERROR_SIZE];
     char remote_ip[SQ_ADDRESS_TEXT_BYTES], status_text[128], proto[16], tls_version[8],
         tls_cipher[64];
@@ -165,6 +170,9 @@ void sq_http_set_error(struct sq_http_transfer *t, int code, char *text);
 /* When libcurl is through, or is cut. */
 void sq_http_read_peer(struct sq_http_transfer *t);
 void sq_http_read_timings(struct sq_http_transfer *t);
+/* A request is about to be sent: the first, or another one after an answer that wants to know who
+ * we are. */
+void sq_http_next_round(struct sq_http_transfer *t);
 /* The result of what libcurl is through with. */
 void sq_http_take_result(struct sq_http_transfer *t, CURLcode rc);
 size_t sq_http_on_header(char *data, size_t size, size_t count, void *user);

@@ -35,7 +35,7 @@ static void take_status_line(struct sq_http_transfer *t, const char *line, size_
             status++;
         t->result.status = atoi(status);
         if (t->result.status >= 200)
-            t->first_ns = sq_now_ns();
+            t->round.first_ns = sq_now_ns();
         snprintf(t->proto, sizeof t->proto, "%s", strcmp(text, "HTTP/2") == 0 ? "HTTP/2.0" : text);
         const char *rest = strchr(status, ' ');
         while (rest && *rest == ' ')
@@ -96,10 +96,13 @@ size_t sq_http_on_header(char *data, size_t size, size_t count, void *user)
     struct sq_http_transfer *t = user;
     size_t whole = size * count;
     struct sq_slice line = sq_slice(data, whole);
+    bool begins = whole > 5 && memcmp(data, "HTTP/", 5) == 0;
 
+    if (!begins)
+        t->round.heard_ns = sq_now_ns();
     while (line.len && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
         line.len--;
-    if (line.len > 5 && memcmp(line.data, "HTTP/", 5) == 0) {
+    if (begins) {
         take_status_line(t, (const char *)line.data, line.len);
         return whole;
     }
@@ -132,6 +135,7 @@ size_t sq_http_on_body(char *data, size_t size, size_t count, void *user)
     struct sq_http_transfer *t = user;
     size_t whole = size * count;
 
+    t->round.heard_ns = sq_now_ns();
     if (t->discard_body)
         return whole;
     int rc = t->decoder ? sq_content_decoder_feed(t->decoder, data, whole, &t->coding_error)
@@ -206,33 +210,58 @@ static int64_t since_start(const struct sq_http_transfer *t, int64_t at_ns)
     return at_ns ? SQ_MAX(at_ns - t->curl_start_ns, INT64_C(0)) : 0;
 }
 
+void sq_http_next_round(struct sq_http_transfer *t)
+{
+    size_t i = t->result.challenges_count;
+
+    if (t->result.status >= 200 && i < SQ_HTTP_CHALLENGES_MAX) {
+        t->result.challenges[i].status = t->result.status;
+        t->rounds[i] = t->round;
+        t->result.challenges_count++;
+    }
+    t->round = (struct sq_http_round){.ready_ns = sq_now_ns()};
+}
+
 /* When an answer begins and when the request is out libcurl does not tell as k6 does: its
  * STARTTRANSFER is the first byte in either direction. */
+static void share_time(const struct sq_http_transfer *t, const struct sq_http_round *round,
+                       int64_t end, struct sq_http_timings *m)
+{
+    int64_t ready = since_start(t, round->ready_ns), first = since_start(t, round->first_ns);
+    int64_t sent = since_start(t, round->sent_ns);
+
+    end = SQ_MAX(SQ_MAX(end, first), ready);
+    int64_t answer = first ? SQ_MAX(first, ready) : end;
+    if (!sent)
+        sent = t->request_body_len && !first ? end : ready; /* cut while it was sent */
+    sent = SQ_MIN(SQ_MAX(sent, ready), answer);
+    m->sending = sent - ready;
+    m->waiting = answer - sent;
+    m->receiving = end - answer;
+}
+
 void sq_http_read_timings(struct sq_http_transfer *t)
 {
-    struct sq_http_timings *m = &t->result.timings;
+    size_t challenges = t->result.challenges_count;
+    const struct sq_http_round *first = challenges ? &t->rounds[0] : &t->round;
+    /* The connection was made for the first round. */
+    struct sq_http_timings *m = challenges ? &t->result.challenges[0].timings : &t->result.timings;
     int64_t lookup = info_ns(t, CURLINFO_NAMELOOKUP_TIME_T);
     int64_t connect = info_ns(t, CURLINFO_CONNECT_TIME_T);
     int64_t tls = info_ns(t, CURLINFO_APPCONNECT_TIME_T);
-    int64_t ready = since_start(t, t->ready_ns), total = since_start(t, sq_now_ns());
-    int64_t first = since_start(t, t->first_ns), sent = since_start(t, t->sent_ns);
 
     if (info_long(t, CURLINFO_NUM_CONNECTS) > 0) {
         m->looking_up = t->resolved_ns - t->start_ns;
         m->connecting = SQ_MAX(connect - lookup, INT64_C(0));
         m->tls_handshaking = tls > connect ? tls - connect : 0;
     }
-    if (ready == 0)
+    if (!first->ready_ns)
         return; /* nothing was sent */
-    m->blocked = t->resolved_ns - t->start_ns + ready;
-    total = SQ_MAX(SQ_MAX(total, first), ready);
-    int64_t answer = first ? SQ_MAX(first, ready) : total;
-    if (!sent)
-        sent = t->request_body_len && !first ? total : ready; /* cut while it was sent */
-    sent = SQ_MIN(SQ_MAX(sent, ready), answer);
-    m->sending = sent - ready;
-    m->waiting = answer - sent;
-    m->receiving = total - answer;
+    m->blocked = t->resolved_ns - t->start_ns + since_start(t, first->ready_ns);
+    for (size_t i = 0; i < challenges; i++)
+        share_time(t, &t->rounds[i], since_start(t, t->rounds[i].heard_ns),
+                   &t->result.challenges[i].timings);
+    share_time(t, &t->round, since_start(t, sq_now_ns()), &t->result.timings);
 }
 
 void sq_http_read_peer(struct sq_http_transfer *t)

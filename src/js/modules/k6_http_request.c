@@ -137,7 +137,8 @@ static struct sq_tagset *hop_tags(const struct http_call *call, const struct sq_
     return tags;
 }
 
-static void emit_samples(const struct http_call *call, const struct sq_http_result *r)
+static void emit_samples(const struct http_call *call, const struct sq_http_result *r,
+                         bool expected)
 {
     const struct sq_http_timings *t = &r->timings;
     const struct {
@@ -153,7 +154,6 @@ static void emit_samples(const struct http_call *call, const struct sq_http_resu
         {SQ_M_HTTP_REQ_RECEIVING, t->receiving},
     };
     struct sq_vu *vu = call->self->vu;
-    bool expected = is_expected(call, r->status);
     struct sq_tagset *tags = hop_tags(call, r, expected);
     int64_t wall_ns = sq_wall_ns();
 
@@ -166,6 +166,19 @@ static void emit_samples(const struct http_call *call, const struct sq_http_resu
 }
 
 /* ---- round trips ---- */
+
+/* Each round trip has its samples; a 401 is what digest and NTLM expect first. */
+static void emit_all(const struct http_call *call, const struct sq_http_result *r)
+{
+    for (size_t i = 0; i < r->challenges_count; i++) {
+        struct sq_http_result challenge = *r;
+        challenge.status = r->challenges[i].status;
+        challenge.timings = r->challenges[i].timings;
+        challenge.error_code = 0;
+        emit_samples(call, &challenge, challenge.status == 401);
+    }
+    emit_samples(call, r, is_expected(call, r->status));
+}
 
 static void hop_arrived(struct http_call *call);
 
@@ -374,7 +387,7 @@ static void hop_arrived(struct http_call *call)
     call->arrived = false;
     log_hop(call, r);
     store_cookies(call, r);
-    emit_samples(call, r);
+    emit_all(call, r);
     if (r->error_code || !follow(call, r))
         call->over = true;
 }

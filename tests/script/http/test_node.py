@@ -85,6 +85,14 @@ def test_digest(t):
     equal(r.ev('wrong')[0][1:], [403, 403])
     equal(r.ev('post')[0][1:], [200, 'SHA-256'])
     equal(r.one('none'), 401)
+    # Each round trip has its samples; the challenge is expected.
+    got = [(s.tags['status'], s.tags['expected_response'], s.tags.get('error_code')) for s in r.of('http_reqs')]
+    equal(got[:4], [('401', 'true', '1401'), ('200', 'true', None)] * 2)
+    equal(len(got), 2 * 11 + 1)
+    equal(got[-1], ('401', 'false', '1401'))
+    check(len([s for s in r.of('http_req_connecting') if s.value > 0]) <= 2, 'connections: %r', r.of('http_req_connecting'))
+    for a in ('sending', 'waiting', 'receiving'):
+        check(all(0 <= s.value < 5000 for s in r.of('http_req_' + a)), '%s: %r', a, r.of('http_req_' + a))
 
 
 def test_WS122_cookies_both_ways(t):
