@@ -241,7 +241,8 @@ static bool set_tls(struct sq_http_transfer *t, struct sq_http *h)
     SET(CURLOPT_SSL_VERIFYHOST, 0L);
     SET(CURLOPT_SSL_SESSIONID_CACHE, t->net->options.tls_session_cache ? 1L : 0L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    SET(CURLOPT_PIPEWAIT, 1L); /* requests at once share a connection, if it becomes HTTP/2 */
+    /* Requests at once share a connection, if it becomes HTTP/2. */
+    SET(CURLOPT_PIPEWAIT, t->no_reuse ? 0L : 1L);
     SET(CURLOPT_SSL_CTX_DATA, t);
     return SET(CURLOPT_SSL_CTX_FUNCTION, on_ssl_context) == CURLE_OK;
 }
@@ -255,6 +256,7 @@ bool sq_http_set_options(struct sq_http_transfer *t, const union sq_address *add
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_LIMIT_S * 1000);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_FORBID_REUSE, t->no_reuse ? 1L : 0L);
+    SET(CURLOPT_FRESH_CONNECT, t->no_reuse ? 1L : 0L);
     set_callbacks(t, h);
     set_url(t, h);
     set_method(t, h);

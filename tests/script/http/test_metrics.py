@@ -50,6 +50,17 @@ def test_wire_bytes(t):
     between(r.count('data_received'), 10100, 11500, 'data_received')
 
 
+def test_wire_bytes_after_refusals(t):
+    """Sockets that were never connected leave nothing behind: their numbers come again."""
+    web.start(t)
+    r = run(t, """
+  for (let i = 0; i < 30; i++) http.get('http://127.0.0.1:@CLOSED@/');
+  http.post(u + '/echo', 'x'.repeat(10000));
+""", CLOSED=t.closed_port())
+    between(r.count('data_sent'), 10050, 10400, 'data_sent')
+    between(r.count('data_received'), 10100, 11000, 'data_received')
+
+
 def test_MC24_credentials(t):
     server = web.start(t)
     r = run(t, "http.get(u.replace('//', '//me:pw@') + '/');")

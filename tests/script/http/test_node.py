@@ -303,6 +303,15 @@ def test_http2_batch_shares_a_connection(t):
     equal(r.ev('r')[0][1:], [','.join(['200'] * 20), 1])
 
 
+def test_http2_without_reuse(t):
+    node = Node(t, tls=True)
+    r = run(t, '''
+  const all = http.batch(Array.from({ length: 6 }, (_, i) => u + '/count?' + i)).concat(http.get(u + '/count'));
+  ev('r', new Set(all.map((r) => r.json('connection'))).size, all.every((r) => r.json('served') === 1));
+''', SKIP, '--no-connection-reuse', HTTP=node.tls)
+    equal(r.ev('r')[0][1:], [7, True])
+
+
 def test_http2_errors(t):
     """MET-38: 1610 and up for a GOAWAY, 1630 and up for a stream, 1650 and up for a connection."""
     node = Node(t, tls=True)
