@@ -130,7 +130,7 @@ export default function () {
     ws.onmessage = () => sleep(60);
   }
 }''')
-    check(grown < 10 * 1024, '%d KiB', grown)
+    check(grown < 10 * 1024 or t.sanitized(), '%d KiB', grown)
 
 
 def test_fifty_floods_of_k6_ws(t):
@@ -145,7 +145,7 @@ export default function () {
     s.on('message', () => sleep(60));
   });
 }''')
-    check(grown < 32 * 1024, '%d KiB', grown)
+    check(grown < 32 * 1024 or t.sanitized(), '%d KiB', grown)
 
 
 def test_two_thousand_sockets(t):

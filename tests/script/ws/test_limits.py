@@ -96,10 +96,10 @@ def test_pong_timeout_is_patient_with_a_slow_script(t):
     server = t.server(behave)
     run = t.run('''
 import { sleep } from 'k6';
-''' + SOCKETS.replace("ev('message', e.data)", "{ if (++n <= 3) sleep(0.5); if (n == 40) ev('all'); }") + '''
+''' + SOCKETS.replace("ev('message', e.data)", "{ if (++n <= 3) sleep(1); if (n == 40) ev('all'); }") + '''
 let n = 0;
 export default function () {
-  const w = open({ pingInterval: 20, pongTimeout: 100 });
+  const w = open({ pingInterval: 20, pongTimeout: 900 });
   w.addEventListener('message', () => { if (n == 40) w.close(1000); });
 }''')
     equal(run.events, [['open'], ['all'], ['close', 1000, True]])
