@@ -357,6 +357,24 @@ static void feed_eof(struct sq_ws_conn *conn)
          NULL, NULL);
 }
 
+/* As lines, which HTTP/2 does not send. */
+static void trace_h2_head(struct sq_ws_conn *conn, const struct sq_http1_head *response)
+{
+    struct sq_buf lines = {0};
+
+    sq_buf_printf(&lines, ":status: %d\n", response->status);
+    for (size_t i = 0; i < response->fields_count; i++) {
+        const struct sq_http1_field *field = &response->fields[i];
+
+        sq_buf_put(&lines, field->name.data, field->name.len);
+        sq_buf_puts(&lines, ": ");
+        sq_buf_put(&lines, field->value.data, field->value.len);
+        sq_buf_putc(&lines, '\n');
+    }
+    sq_ws_trace_head(conn->trace, SQ_WS_TO_CLIENT, sq_buf_slice(&lines));
+    sq_buf_deinit(&lines);
+}
+
 /* Its body, if it has one, is read like that of HTTP/1. */
 static void read_h2_head(struct sq_ws_conn *conn)
 {
@@ -372,6 +390,8 @@ static void read_h2_head(struct sq_ws_conn *conn)
     if (rc <= 0)
         return;
     conn->hs->timings.first_byte_ns = sq_now_ns();
+    if (SQ_UNLIKELY(conn->trace))
+        trace_h2_head(conn, &response);
     rc = sq_ws_response_check(&expect, &response, &verdict);
     if (rc == 0)
         upgrade(conn, &response, &verdict, sq_slice("", 0));
@@ -487,7 +507,8 @@ static void dialled(struct sq_ws_conn *conn, const struct sq_dial_result *result
     conn->state = SQ_WS_REQUEST;
     if (SQ_UNLIKELY(conn->trace)) {
         sq_ws_trace_connected(conn->trace, conn->stream);
-        sq_ws_trace_head(conn->trace, SQ_WS_TO_SERVER, sq_buf_slice(&hs->request));
+        sq_ws_trace_head(conn->trace, SQ_WS_TO_SERVER,
+                         sq_buf_slice(sq_stream_h2(conn->stream) ? &hs->request_h2 : &hs->request));
     }
     sq_timer_start(conn->loop, &conn->timer, hs->deadline_ns);
     sq_ws_hs_write(conn);

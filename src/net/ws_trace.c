@@ -201,13 +201,15 @@ static void tls_line(struct sq_ws_trace *trace, const SSL *ssl)
 
 void sq_ws_trace_connected(struct sq_ws_trace *trace, const struct sq_stream *stream)
 {
-    const struct sq_stream *tcp = stream;
+    const struct sq_stream *tcp = stream, *tls = stream;
 
     while (tcp->lower)
         tcp = tcp->lower;
     sq_ws_trace_note(trace, "connected to %s port %u", tcp->remote_ip, tcp->remote_port);
-    if (stream->ssl)
-        tls_line(trace, stream->ssl);
+    while (tls && !tls->ssl) /* under HTTP/2; the nearest: not that of a proxy */
+        tls = tls->lower;
+    if (tls)
+        tls_line(trace, tls->ssl);
 }
 
 void sq_ws_trace_failed(struct sq_ws_trace *trace, int error_code, const char *why)

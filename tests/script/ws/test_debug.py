@@ -3,6 +3,7 @@
 import re
 
 from case import check, equal
+from servers import http2
 from servers.rawws import BINARY, PMD_BOTH, TEXT, after, closing, deflate, encode, refusing
 
 LINE = re.compile(r'^vu (\d+) iter (\d+) socket (\d+) \+(\d+\.\d{3})ms (->|<-|--) (.*)$', re.S)
@@ -181,6 +182,23 @@ def test_tls(t):
                 '--insecure-skip-tls-verify')
     check(any(re.match(r'-- TLSv1\.[23], \S+, ALPN \S+, certificate /', line) for line in texts(run)),
           'no TLS line in:\n%s', '\n'.join(texts(run)))
+
+
+def test_http2(t):
+    """RFC 8441: the fields of the extended CONNECT and of its answer, as lines."""
+    server = t.server(http2=http2.ALLOW)
+    run = t.run('''
+export default function () {
+  ws.connect('@WS@/chat', { http2: true, headers: { Authorization: 's3cret' } }, (s) => {
+    s.on('open', () => s.send('x'));
+    s.on('message', () => s.close());
+  });
+}''', '--ws-debug')
+    in_order(texts(run), '-- connected to 127.0.0.1 port %d' % server.port, '-> :method: CONNECT',
+             '-> :protocol: websocket', '-> :path: /chat', '-> authorization: ***', '<- :status: 200',
+             '-> TEXT FIN 1 bytes: x', '<- TEXT FIN 1 bytes: x')
+    check(not [line for line in texts(run) if 'HTTP/1.1' in line], 'HTTP/1.1 in:\n%s', '\n'.join(texts(run)))
+    check('s3cret' not in run.stderr, 'a secret is in the log')
 
 
 def test_progress_stays_whole(t):

@@ -6,6 +6,7 @@ import threading
 import time
 
 from case import between, check, equal
+from servers import http2
 from servers.rawws import (BINARY, CLOSE, CONT, PMD_BOTH, PONG, TEXT, after, deflate, echo, encode, never_answer, quiet,
                            refusing, silent)
 
@@ -76,6 +77,23 @@ export default function () { ws.connect('@WS@/', { pingInterval: 20, pongTimeout
         equal(run.events, [['open'], ['error', text], ['close', 1006, False]])
         equal(len(run.logged('warning', text)), 1)
         equal(len(run.of('ws_session_duration')), 1)
+
+
+def test_limits_over_http2(t):
+    t.server(answers(2), http2=http2.ALLOW)
+    text = 'websocket: pong timeout: no Pong within 150 ms'
+    run = t.run(SOCKETS + "export default function () { open({ http2: true, pingInterval: 20, pongTimeout: 150 }); }")
+    equal(run.events, [['open'], ['error', text], ['close', 1006, False]])
+    t.servers.clear()
+    server = t.server(after(encode(TEXT, 'y' * 101)), http2=http2.ALLOW)
+    run = t.run(SOCKETS + "export default function () { open({ http2: true, maxMessageSize: 100 }); }")
+    equal(run.events, [['open'], ['error', 'websocket: message too big'], ['close', 1006, False]])
+    equal(server.conns[0].close_codes, [1009])
+    t.servers.clear()
+    t.server(never_answer, http2=http2.ALLOW)
+    run = t.run(SOCKETS + "export default function () { open({ http2: true, handshakeTimeout: '0.2s' }); }")
+    equal((len(run.ev('error')), run.ev('close')), (1, [['close', 1006, False]]))
+    equal(run.of('ws_sessions')[0].tags['error_code'], '1050')
 
 
 def test_pong_timeout_of_the_scripts_own_ping(t):
