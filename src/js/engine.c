@@ -930,6 +930,15 @@ static void make_namespaces(JSContext *ctx)
     js_free(ctx, names);
 }
 
+JSValue sq_js_private_symbol(JSContext *ctx, const char *name)
+{
+    JSAtom atom = JS_NewAtom(ctx, name);
+    JSValue symbol = JS_NewSymbolFromAtom(ctx, atom, JS_ATOM_TYPE_PRIVATE);
+
+    JS_FreeAtom(ctx, atom);
+    return symbol;
+}
+
 uint64_t sq_js_builtins_fingerprint(JSContext *ctx)
 {
     make_namespaces(ctx);

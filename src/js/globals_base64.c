@@ -4,18 +4,11 @@
 
 #include "base/buf.h"
 #include "js/instance.h"
-#include "js/modules/modules.h"
+#include "js/modules/dom.h"
 
 static JSValue throw_character(JSContext *ctx, const char *text)
 {
-    sq_js_throw(ctx, "%s", text);
-    JSValue error = JS_GetException(ctx);
-
-    JS_DefinePropertyValueStr(ctx, error, "name", JS_NewString(ctx, "InvalidCharacterError"),
-                              JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE);
-    JS_DefinePropertyValueStr(ctx, error, "code", JS_NewInt32(ctx, 5),
-                              JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE);
-    return JS_Throw(ctx, error);
+    return sq_dom_throw(ctx, "InvalidCharacterError", "%s", text);
 }
 
 static JSValue btoa_text(JSContext *ctx, const char *text, size_t len)

@@ -2,7 +2,7 @@
 /* structuredClone (HTML 2.7.3 to 2.7.6), in JavaScript: what it makes are the script's own objects,
  * and deep values meet the engine's stack check. Compiled when first called, once a realm. */
 #include "js/instance.h"
-#include "js/modules/modules.h"
+#include "js/modules/dom.h"
 
 static JSClassID clone_class; /* never instantiated: its slot keeps the function */
 
@@ -104,14 +104,9 @@ static JSValue refuse(JSContext *ctx, JSValueConst this_val, int argc, JSValueCo
     (void)this_val, (void)argc;
     if (!text)
         return JS_EXCEPTION;
-    sq_js_throw(ctx, "%s", text);
+    sq_dom_throw(ctx, "DataCloneError", "%s", text);
     JS_FreeCString(ctx, text);
-    JSValue error = JS_GetException(ctx);
-    JS_DefinePropertyValueStr(ctx, error, "name", JS_NewString(ctx, "DataCloneError"),
-                              JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE);
-    JS_DefinePropertyValueStr(ctx, error, "code", JS_NewInt32(ctx, 25),
-                              JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE);
-    return JS_Throw(ctx, error);
+    return JS_EXCEPTION;
 }
 
 static JSValue detach(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)

@@ -84,6 +84,30 @@ static JSValue get_env(JSContext *ctx, JSValueConst this_val)
     return env;
 }
 
+/* The global object by another name: the VU's own, never the realm's, which VUs share. */
+static JSValue get_global(JSContext *ctx, JSValueConst this_val, int which)
+{
+    (void)this_val, (void)which;
+    return JS_GetGlobalObject(ctx);
+}
+
+/* A script may call something else so. */
+static JSValue set_global(JSContext *ctx, JSValueConst this_val, JSValueConst value, int which)
+{
+    JSValue global = JS_GetGlobalObject(ctx);
+    int rc = JS_DefinePropertyValueStr(ctx, global, which ? "self" : "global",
+                                       JS_DupValue(ctx, value), JS_PROP_C_W_E);
+
+    (void)this_val;
+    JS_FreeValue(ctx, global);
+    return rc < 0 ? JS_EXCEPTION : JS_UNDEFINED;
+}
+
+static const JSCFunctionListEntry global_names[] = {
+    JS_CGETSET_MAGIC_DEF("global", get_global, set_global, 0),
+    JS_CGETSET_MAGIC_DEF("self", get_global, set_global, 1),
+};
+
 static struct sq_js_file *find_file(struct sq_js_bundle *bundle, const char *name)
 {
     for (size_t i = 0; i < bundle->files_count; i++)
@@ -196,6 +220,13 @@ static void free_cell(struct sq_js_cell *cell)
     free(cell);
 }
 
+static bool standard_profile(const struct sq_js_worker *w)
+{
+    const char *profile = w->bundle->config->profile;
+
+    return profile && strcmp(profile, "standard") == 0;
+}
+
 static struct sq_js_cell *new_cell(struct sq_js_worker *w)
 {
     struct sq_js_cell *cell = sq_xcalloc(1, sizeof *cell);
@@ -213,7 +244,12 @@ static struct sq_js_cell *new_cell(struct sq_js_worker *w)
     JSValue global = JS_GetGlobalObject(cell->ctx);
     JS_SetPropertyFunctionList(cell->ctx, global, globals, SQ_COUNT(globals));
     if (!w->bundle->base_mode)
-        JS_SetPropertyStr(cell->ctx, global, "global", JS_DupValue(cell->ctx, global));
+        JS_SetPropertyFunctionList(cell->ctx, global, &global_names[0], 1);
+    cell->standard = standard_profile(w);
+    if (cell->standard) {
+        JS_SetPropertyFunctionList(cell->ctx, global, &global_names[1], 1);
+        sq_k6_websockets_prepare(cell->ctx);
+    }
     sq_js_console_globals(cell->ctx, global);
     sq_js_text_coding_globals(cell->ctx, global);
     sq_k6_crypto_global(cell->ctx, global);
@@ -404,6 +440,8 @@ struct sq_js_instance *sq_js_instance_new(struct sq_js_cell *cell, struct sq_vu 
     self->tasks_tail = &self->tasks;
     if (sq_js_switch_init(cell->ctx, &self->engine) < 0)
         sq_panic("out of memory for a VU's globals");
+    if (cell->standard)
+        sq_k6_websockets_globals(cell->ctx, self->engine.global);
     cell->vus++;
     vu->script = self;
     return self;

@@ -106,6 +106,7 @@ struct sq_js_cell {
     int loading;               /* depth of calls that may load modules: import() may not */
     char *importer;            /* owned; the file whose import is about to be loaded, or NULL */
     bool load_failed;          /* the pending exception is about a module that was being loaded */
+    bool standard;             /* has the globals of --profile standard */
     uint64_t fingerprint_ours; /* what native modules added to the builtins' fingerprint */
     size_t garbage_bytes;      /* heap size after the last cycle collection */
     JSValue execution[SQ_EXECUTION_COUNT]; /* objects once the script imported the module */

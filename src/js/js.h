@@ -53,6 +53,8 @@ void sq_js_seed_random(JSContext *ctx, uint64_t seed);
 
 /* Stack budget for code that runs on the thread's own stack, from here down; 0: no check. */
 void sq_js_native_stack(JSContext *ctx, size_t bytes);
+/* A key for properties that no script can see or list. JS_EXCEPTION: out of memory. */
+JSValue sq_js_private_symbol(JSContext *ctx, const char *name);
 /* Changes when a script adds to builtins or replaces their functions. */
 uint64_t sq_js_builtins_fingerprint(JSContext *ctx);
 

@@ -21,6 +21,8 @@ JSValue sq_dom_define(JSContext *ctx, JSClassID id, const char *name, JSCFunctio
 void sq_dom_enumerable(JSContext *ctx, JSValueConst object, struct dom_method_list members);
 /* An object of the class for `new_target` (undefined: the class's own prototype). */
 JSValue sq_dom_object(JSContext *ctx, JSClassID id, JSValueConst new_target);
+/* Makes the realm's classes if no VU of it has asked for them yet. */
+void sq_dom_need(JSContext *ctx);
 /* Whether the run follows the standard where k6 differs. */
 bool sq_dom_standard(const struct sq_js_instance *self);
 /* Text as UTF-8, lone surrogates as U+FFFD (USVString). Owned: free. NULL: exception. */

@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DOMException (WebIDL 2.8.1): an Error with a legacy code. Its objects are the engine's errors, so
- * that they have a stack; name, message and code are own properties. */
+ * that they have a stack; name, message and code are accessors of the prototype, their values lie
+ * in an object under a private key. */
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "js/modules/dom.h"
 
-static JSClassID exception_class; /* never instantiated: holds the prototype */
+/* Never instantiated: they hold the realm's prototype and private key. */
+static JSClassID exception_class, key_class;
+
+enum { NAME, MESSAGE, CODE };
 
 static const struct {
     const char *name, *constant;
     int code;
 } codes[] = {
     {"IndexSizeError", "INDEX_SIZE_ERR", 1},
+    {NULL, "DOMSTRING_SIZE_ERR", 2}, /* NULL: of errors that are no more */
     {"HierarchyRequestError", "HIERARCHY_REQUEST_ERR", 3},
     {"WrongDocumentError", "WRONG_DOCUMENT_ERR", 4},
     {"InvalidCharacterError", "INVALID_CHARACTER_ERR", 5},
+    {NULL, "NO_DATA_ALLOWED_ERR", 6},
     {"NoModificationAllowedError", "NO_MODIFICATION_ALLOWED_ERR", 7},
     {"NotFoundError", "NOT_FOUND_ERR", 8},
     {"NotSupportedError", "NOT_SUPPORTED_ERR", 9},
@@ -25,6 +31,7 @@ static const struct {
     {"InvalidModificationError", "INVALID_MODIFICATION_ERR", 13},
     {"NamespaceError", "NAMESPACE_ERR", 14},
     {"InvalidAccessError", "INVALID_ACCESS_ERR", 15},
+    {NULL, "VALIDATION_ERR", 16},
     {"TypeMismatchError", "TYPE_MISMATCH_ERR", 17},
     {"SecurityError", "SECURITY_ERR", 18},
     {"NetworkError", "NETWORK_ERR", 19},
@@ -39,29 +46,55 @@ static const struct {
 static int code_of(const char *name)
 {
     for (size_t i = 0; i < SQ_COUNT(codes); i++)
-        if (strcmp(codes[i].name, name) == 0)
+        if (codes[i].name && strcmp(codes[i].name, name) == 0)
             return codes[i].code;
     return 0;
+}
+
+static JSAtom key_of(JSContext *ctx)
+{
+    JSValue symbol = JS_GetClassProto(ctx, key_class);
+    JSAtom key = JS_ValueToAtom(ctx, symbol);
+
+    JS_FreeValue(ctx, symbol);
+    return key;
 }
 
 /* Consumes name and message. */
 static JSValue make(JSContext *ctx, JSValueConst proto, JSValue name, JSValue message)
 {
-    int flags = JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE;
-    JSValue error = JS_NewError(ctx);
+    JSValue error = JS_NewError(ctx), fields = JS_NewArray(ctx);
     const char *text = JS_ToCString(ctx, name);
+    JSAtom key = key_of(ctx);
 
     JS_SetPrototype(ctx, error, proto);
-    JS_DefinePropertyValueStr(ctx, error, "message", message, flags);
-    JS_DefinePropertyValueStr(ctx, error, "name", name, flags);
-    JS_DefinePropertyValueStr(ctx, error, "code", JS_NewInt32(ctx, text ? code_of(text) : 0),
-                              flags);
+    JS_DefinePropertyValueUint32(ctx, fields, NAME, name, 0);
+    JS_DefinePropertyValueUint32(ctx, fields, MESSAGE, message, 0);
+    JS_DefinePropertyValueUint32(ctx, fields, CODE, JS_NewInt32(ctx, text ? code_of(text) : 0), 0);
+    JS_DefinePropertyValue(ctx, error, key, fields, 0);
+    JS_FreeAtom(ctx, key);
     JS_FreeCString(ctx, text);
     return error;
 }
 
+static JSValue get_field(JSContext *ctx, JSValueConst this_val, int field)
+{
+    JSPropertyDescriptor fields = {.value = JS_UNDEFINED};
+    JSAtom key = key_of(ctx);
+    /* Own only, and never asked of a proxy, whose handler would see the key. */
+    int has = JS_IsError(ctx, this_val) ? JS_GetOwnProperty(ctx, &fields, this_val, key) : 0;
+
+    JS_FreeAtom(ctx, key);
+    if (has <= 0)
+        return has < 0 ? JS_EXCEPTION : JS_ThrowTypeError(ctx, "this is not a DOMException");
+    JSValue value = JS_GetPropertyUint32(ctx, fields.value, (uint32_t)field);
+    JS_FreeValue(ctx, fields.value);
+    return value;
+}
+
 JSValue sq_dom_exception_new(JSContext *ctx, const char *name, const char *message)
 {
+    sq_dom_need(ctx);
     JSValue proto = JS_GetClassProto(ctx, exception_class);
     JSValue error = make(ctx, proto, JS_NewString(ctx, name), JS_NewString(ctx, message));
 
@@ -100,6 +133,9 @@ static JSValue construct(JSContext *ctx, JSValueConst new_target, int argc, JSVa
 }
 
 static const JSCFunctionListEntry members[] = {
+    JS_CGETSET_MAGIC_DEF("name", get_field, NULL, NAME),
+    JS_CGETSET_MAGIC_DEF("message", get_field, NULL, MESSAGE),
+    JS_CGETSET_MAGIC_DEF("code", get_field, NULL, CODE),
     JS_PROP_STRING_DEF("[Symbol.toStringTag]", "DOMException", JS_PROP_CONFIGURABLE),
 };
 
@@ -113,13 +149,16 @@ static void add_constants(JSContext *ctx, JSValueConst object)
 void sq_dom_exception_class_ids(void)
 {
     JS_NewClassID(&exception_class);
+    JS_NewClassID(&key_class);
 }
 
 void sq_dom_exception_register(JSRuntime *rt)
 {
-    static const JSClassDef definition = {.class_name = "DOMException"};
+    static const JSClassDef definition = {.class_name = "DOMException"},
+                            key_definition = {.class_name = "DOMException's key"};
 
     JS_NewClass(rt, exception_class, &definition);
+    JS_NewClass(rt, key_class, &key_definition);
 }
 
 JSValue sq_dom_exception_class(JSContext *ctx)
@@ -134,6 +173,7 @@ JSValue sq_dom_exception_class(JSContext *ctx)
     JS_SetPrototype(ctx, constructor, function_proto); /* only its prototype inherits (3.14.1) */
     JS_FreeValue(ctx, function_proto);
     JS_FreeValue(ctx, super);
+    JS_SetClassProto(ctx, key_class, sq_js_private_symbol(ctx, "DOMException"));
     add_constants(ctx, constructor);
     add_constants(ctx, proto);
     JS_FreeValue(ctx, proto);

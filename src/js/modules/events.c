@@ -620,7 +620,7 @@ struct dom_event_classes sq_dom_event_classes(JSContext *ctx)
     c.event = sq_dom_define(ctx, classes[DOM_EVENT], "Event", construct_event, 1, JS_UNDEFINED,
                             LIST(event_members));
     JSValue proto = JS_GetClassProto(ctx, classes[DOM_EVENT]);
-    if (sq_dom_standard(sq_js_self(ctx)))
+    if (((const struct sq_js_cell *)JS_GetContextOpaque(ctx))->standard)
         make_unforgeable(ctx, proto);
     c.message = sq_dom_define(ctx, classes[DOM_MESSAGE_EVENT], "MessageEvent", construct_message, 1,
                               proto, LIST(message_members));

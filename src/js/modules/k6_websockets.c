@@ -306,6 +306,16 @@ static JSValue make_once(JSContext *ctx)
     return all;
 }
 
+void sq_dom_need(JSContext *ctx)
+{
+    JS_FreeValue(ctx, make_once(ctx));
+}
+
+void sq_k6_websockets_prepare(JSContext *ctx)
+{
+    JS_FreeValue(ctx, make_all(ctx));
+}
+
 /* `names` ends with "default" and NULL. */
 static int export_names(JSContext *ctx, JSModuleDef *m, const char *const *names)
 {
@@ -338,6 +348,22 @@ static const char *const stream_exports[] = {"ReadableStream",
                                              "WritableStreamDefaultWriter",
                                              "default",
                                              NULL};
+
+static void give(JSContext *ctx, JSValueConst to, JSValueConst all, const char *const *names)
+{
+    for (int i = 0; names[i + 1]; i++)
+        JS_DefinePropertyValueStr(ctx, to, names[i], JS_GetPropertyStr(ctx, all, names[i]),
+                                  JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE);
+}
+
+void sq_k6_websockets_globals(JSContext *ctx, JSValueConst global)
+{
+    JSValue all = JS_GetClassProto(ctx, exports_class);
+
+    give(ctx, global, all, exports);
+    give(ctx, global, all, stream_exports);
+    JS_FreeValue(ctx, all);
+}
 
 static int init_streams(JSContext *ctx, JSModuleDef *m)
 {

@@ -43,6 +43,10 @@ void sq_k6_metrics_classes(JSContext *ctx);
 void sq_k6_crypto_classes(JSContext *ctx);
 void sq_k6_data_classes(JSContext *ctx);
 void sq_k6_execution_classes(JSContext *ctx);
+/* The standard profile's globals, the classes of k6/websockets: made for a realm, then given to
+ * each of its VUs as own properties, which interface objects are (k6_websockets.c). */
+void sq_k6_websockets_prepare(JSContext *ctx);
+void sq_k6_websockets_globals(JSContext *ctx, JSValueConst global);
 /* The global `crypto` (k6_crypto.c). */
 void sq_k6_crypto_global(JSContext *ctx, JSValueConst global);
 /* Its member `subtle` (web_crypto.c). */

@@ -109,25 +109,49 @@ static int add_sequence(JSContext *ctx, struct protocols *p, JSValueConst list)
     return 0;
 }
 
+static int add_list(JSContext *ctx, struct protocols *p, JSValueConst value)
+{
+    JSValue list = sq_dom_list(ctx, value);
+    int rc = JS_IsException(list) ? -1 : add_sequence(ctx, p, list);
+
+    JS_FreeValue(ctx, list);
+    return rc;
+}
+
+/* The standard's second argument: a string, a sequence, or a dictionary whose `protocols` is one of
+ * these. Web IDL makes a dictionary of null and of an object that is no sequence. */
+static int read_standard_protocols(JSContext *ctx, JSValueConst value, struct protocols *p)
+{
+    if (JS_IsNull(value))
+        return 0;
+    if (!JS_IsObject(value))
+        return add_protocol(ctx, p, value);
+    if (sq_dom_is_iterable(ctx, value))
+        return add_list(ctx, p, value);
+    if (JS_HasException(ctx))
+        return -1;
+    JSValue member = JS_GetPropertyStr(ctx, value, "protocols");
+    int rc = JS_IsException(member)   ? -1
+             : JS_IsUndefined(member) ? 0
+             : JS_IsObject(member) && sq_dom_is_iterable(ctx, member)
+                 ? add_list(ctx, p, member)
+                 : add_protocol(ctx, p, member);
+    JS_FreeValue(ctx, member);
+    return rc;
+}
+
 static int read_protocols(JSContext *ctx, int argc, JSValueConst *argv, struct protocols *p)
 {
     JSValueConst value = argc > 1 ? argv[1] : JS_UNDEFINED;
 
     if (JS_IsUndefined(value))
         return 0;
-    /* With squall's params behind it, null stands for no protocols as in k6's scripts. */
-    if (JS_IsNull(value) && (!p->standard || argc > 2))
-        return 0;
+    if (p->standard)
+        return read_standard_protocols(ctx, value, p);
     if (JS_IsString(value))
         return add_protocol(ctx, p, value);
-    if (!p->standard) /* k6 ignores other types */
-        return JS_IsArray(ctx, value) > 0 ? add_sequence(ctx, p, value) : 0;
-    if (!JS_IsObject(value) || !sq_dom_is_iterable(ctx, value))
-        return add_protocol(ctx, p, value);
-    JSValue list = sq_dom_list(ctx, value);
-    int rc = JS_IsException(list) ? -1 : add_sequence(ctx, p, list);
-    JS_FreeValue(ctx, list);
-    return rc;
+    /* k6 ignores other types. */
+    return JS_IsArray(ctx, value) > 0 ? add_sequence(ctx, p, value) : 0;
 }
 
 static int check_protocols(JSContext *ctx, const struct protocols *p)
@@ -215,7 +239,9 @@ JSValue websocket_construct(JSContext *ctx, JSValueConst new_target, int argc, J
 {
     struct sq_js_instance *self = sq_js_self(ctx);
     struct protocols protocols = {.standard = sq_dom_standard(self)};
-    JSValueConst params_value = argc > 2 ? argv[2] : JS_UNDEFINED;
+    /* The standard has no third argument: what cannot be our params is none. */
+    bool has_params = argc > 2 && (!protocols.standard || JS_IsObject(argv[2]));
+    JSValueConst params_value = has_params ? argv[2] : JS_UNDEFINED;
     struct ws_request params = {.jar_value = JS_UNDEFINED};
     struct websocket_url url = {0};
     struct websocket *ws;

@@ -117,12 +117,47 @@ static bool go_form(const char *raw, const struct dom_url *u, struct websocket_u
     return true;
 }
 
+/* A page's scripts have a base URL. Ours have one if they say so: globalThis.location, a string or
+ * an object with `href`, as runners for pages set it. False: none. */
+static bool find_base(JSContext *ctx, struct dom_url *out)
+{
+    JSValue global = JS_GetGlobalObject(ctx);
+    JSValue location = JS_GetPropertyStr(ctx, global, "location"), href = location;
+    size_t len = 0;
+    bool found = false;
+
+    if (JS_IsObject(location))
+        href = JS_GetPropertyStr(ctx, location, "href");
+    char *text = JS_IsString(href) ? sq_dom_text(ctx, href, &len) : NULL;
+    if (text)
+        found = sq_dom_url_parse(sq_slice(text, len), NULL, out) == 0;
+    free(text);
+    if (JS_IsObject(location))
+        JS_FreeValue(ctx, href);
+    JS_FreeValue(ctx, location);
+    JS_FreeValue(ctx, global);
+    JS_FreeValue(ctx, JS_GetException(ctx)); /* of a getter: then there is no base */
+    return found;
+}
+
+static int parse_url(JSContext *ctx, struct sq_slice text, bool standard, struct dom_url *out)
+{
+    struct dom_url base;
+    int rc = sq_dom_url_parse(text, NULL, out);
+
+    if (rc < 0 && standard && find_base(ctx, &base)) {
+        rc = sq_dom_url_parse(text, &base, out);
+        sq_dom_url_deinit(&base);
+    }
+    return rc;
+}
+
 static int parse(JSContext *ctx, const char *raw, size_t len, struct websocket_url *out)
 {
     bool standard = sq_dom_standard(sq_js_self(ctx));
     struct dom_url u;
 
-    if (sq_dom_url_parse(sq_slice(raw, len), NULL, &u) < 0)
+    if (parse_url(ctx, sq_slice(raw, len), standard, &u) < 0)
         return refuse(ctx, raw, NULL);
     if (!set_scheme(&u)) {
         refuse(ctx, raw, u.scheme);

@@ -289,3 +289,16 @@ export default function () {
   kept = new WebSocket('@WS@/');
 }''', '--iterations', '3')
     equal(r.values('state'), [3, 3])
+
+
+def test_global_is_the_vus_own(t):
+    r = script(t, '''export const options = { vus: 3, iterations: 3, scenarios: undefined };
+global.mine = 0;
+export default function () {
+  global.mine++;
+  ev('mine', global.mine === globalThis.mine, global === globalThis, typeof self);
+  sleep(0.2);
+}''', '--workers', '1')
+    equal(len(r.ev('mine')), 3)
+    for row in r.ev('mine'):
+        equal(row[1:], [True, True, 'undefined'])

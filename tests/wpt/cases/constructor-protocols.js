@@ -16,7 +16,10 @@ const accepted = [
   ['null in an array', [null]], ['undefined in an array', [undefined]], ['numbers in an array', [1, 2]],
   ['an empty Set', new Set()], ['a Set', new Set(['a', 'b'])],
   ['every token character', "!#$%&'*+-.^_`|~09azAZ"], ['a long one', 'x'.repeat(4096)],
-  ['an object with toString', { toString: () => 'token' }], ['an array-like without iterator', { length: 1, 0: 'a', toString: () => 'x' }],
+  ['an empty dictionary', {}], ['a dictionary with no protocols', { protocols: undefined }], ['a dictionary with one', { protocols: 'a' }],
+  ['a dictionary with a list', { protocols: ['a', 'b'] }], ['a dictionary with a Set', { protocols: new Set(['a']) }],
+  ['a dictionary with others', { more: ['a', 'a'] }], ['an array-like without iterator', { length: 2, 0: 'a', 1: 'a' }],
+  ['a function', () => {}],
 ];
 for (const [name, value] of accepted) {
   test(`accepted: ${name}`, (t) => {
@@ -28,10 +31,10 @@ for (const [name, value] of accepted) {
 const refused = [
   ['an empty string', ''], ['an empty string in an array', ['']], ['an empty one among others', ['a', '', 'b']],
   ['a duplicate', ['a', 'a']], ['a distant duplicate', ['a', 'b', 'c', 'a']], ['a duplicate but for case', ['echo', 'ECHO']],
-  ['a duplicate after conversion', [1, '1']], ['a plain object', {}], ['an array in an array', [['a', 'b']]],
+  ['a duplicate after conversion', [1, '1']], ['a dictionary with an empty string', { protocols: '' }], ['a dictionary with duplicates', { protocols: ['a', 'a'] }],
+  ['an array in an array', [['a', 'b']]],
   ['a comma separated list', 'a, b'], ['a comma', 'a,b'], ['only a space', ' '], ['a leading space', ' a'], ['a trailing space', 'a '],
   ['U+00E9', '\u00e9'], ['U+0080', 'a\u0080'], ['U+00FF', '\u00ff'], ['U+212A', '\u212a'], ['an emoji', '\u{1f600}'], ['a lone surrogate', '\ud800'],
-  ['a function', () => {}],
 ];
 for (const [name, value] of refused) {
   test(`SyntaxError: ${name}`, (t) => {
@@ -55,10 +58,21 @@ test('what the iterator throws comes through', () => {
   const thrown = { name: 'mine' };
   assert_throws_exactly(thrown, () => new WebSocket(URL, { [Symbol.iterator]() { throw thrown; } }));
 });
-test('what toString throws comes through', () => {
+test('what toString of an element throws comes through', () => {
   const thrown = { name: 'mine' };
-  assert_throws_exactly(thrown, () => new WebSocket(URL, { toString() { throw thrown; } }));
+  assert_throws_exactly(thrown, () => new WebSocket(URL, [{ toString() { throw thrown; } }]));
 });
+test('what the getter of protocols throws comes through', () => {
+  const thrown = { name: 'mine' };
+  assert_throws_exactly(thrown, () => new WebSocket(URL, { get protocols() { throw thrown; } }));
+});
+for (const third of [undefined, null, 'text', 5, true, {}, []]) {
+  test(`a third argument is no error: ${JSON.stringify(third)}`, async (t) => {
+    const ws = t.own(new WebSocket(`${SERVER}/echo`, ['soap'], third));
+    await next(ws, 'open');
+    assert_equals(ws.protocol, 'soap');
+  });
+}
 test('an array whose iterator was replaced', (t) => {
   const list = ['bad token'];
   list[Symbol.iterator] = function* one() { yield 'good'; };
@@ -83,7 +97,9 @@ test('one protocol', async (t) => assert_array_equals(await offered(t, 'one'), [
 test('two protocols, in order', async (t) => assert_array_equals(await offered(t, ['two', 'one']), ['two, one']));
 test('the case is kept', async (t) => assert_array_equals(await offered(t, ['MixedCase']), ['MixedCase']));
 test('from a Set', async (t) => assert_array_equals(await offered(t, new Set(['x', 'y'])), ['x, y']));
-test('null is "null"', async (t) => assert_array_equals(await offered(t, null), ['null']));
+test('null is an empty dictionary', async (t) => assert_array_equals(await offered(t, null), []));
+test('of a dictionary', async (t) => assert_array_equals(await offered(t, { protocols: ['x', 'y'] }), ['x, y']));
+test('a string of a dictionary', async (t) => assert_array_equals(await offered(t, { protocols: 'x' }), ['x']));
 test('true is "true"', async (t) => assert_array_equals(await offered(t, true), ['true']));
 test('a number is converted', async (t) => assert_array_equals(await offered(t, 5), ['5']));
 

@@ -140,7 +140,7 @@ test('what toString throws comes through', () => {
 test('arguments are converted from left to right, before the url is parsed', (t) => {
   const order = [];
   const url = { toString() { order.push('url'); return 'bad:'; } };
-  const protocols = { toString() { order.push('protocols'); return 'p'; } };
+  const protocols = [{ toString() { order.push('protocols'); return 'p'; } }];
   assert_throws_dom('SyntaxError', () => t.own(new WebSocket(url, protocols)));
   assert_array_equals(order, ['url', 'protocols']);
 });

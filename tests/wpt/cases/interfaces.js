@@ -221,7 +221,28 @@ for (const key of ['name', 'message', 'code']) {
     assert_false(Object.prototype.hasOwnProperty.call(new DOMException(), key));
   });
 }
+for (const key of ['name', 'message', 'code']) {
+  test(`DOMException: ${key} of others`, () => {
+    const { get } = Object.getOwnPropertyDescriptor(DOMException.prototype, key);
+    const seen = [];
+    const proxy = new Proxy(new DOMException(), { get: (...a) => seen.push(a), getOwnPropertyDescriptor: (...a) => seen.push(a) });
+    for (const other of [DOMException.prototype, Object.create(new DOMException()), new Error('x'), {}, proxy, null, undefined, 5]) {
+      assert_throws_js(TypeError, () => get.call(other));
+    }
+    assert_equals(seen.length, 0);
+  });
+}
+test('DOMException: nothing of its own but a stack', () => {
+  assert_array_equals(Reflect.ownKeys(new DOMException('m', 'AbortError')).filter((key) => key !== 'stack'), []);
+});
+test('DOMException: of a subclass', () => {
+  class Mine extends DOMException {}
+  const e = new Mine('m', 'AbortError');
+  assert_true(e instanceof Mine && e instanceof DOMException);
+  assert_array_equals([e.name, e.message, e.code, String(e)], ['AbortError', 'm', 20, 'AbortError: m']);
+});
 test('DOMException: constants', () => {
+  assert_array_equals([DOMException.DOMSTRING_SIZE_ERR, DOMException.NO_DATA_ALLOWED_ERR, DOMException.VALIDATION_ERR], [2, 6, 16]);
   check(DOMException, 'SYNTAX_ERR', { value: 12, writable: false, enumerable: true, configurable: false });
   check(DOMException.prototype, 'ABORT_ERR', { value: 20, writable: false, enumerable: true, configurable: false });
 });

@@ -71,3 +71,20 @@ test('URLSearchParams: iteration', () => {
   assert_array_equals(seen, ['a1', 'b2']);
 });
 test('URLSearchParams: a pair of the wrong length', () => assert_throws_js(TypeError, () => new URLSearchParams([['a']])));
+
+for (const [Class, keys] of [[URL, ['href', 'searchParams', 'toJSON', 'toString']], [URLSearchParams, ['size', 'append', 'sort', 'entries', 'toString']]]) {
+  for (const key of keys) {
+    test(`${Class.name}: ${key} is enumerable`, () => assert_true(Object.getOwnPropertyDescriptor(Class.prototype, key).enumerable));
+  }
+  test(`${Class.name}: constructor is not`, () => assert_false(Object.getOwnPropertyDescriptor(Class.prototype, 'constructor').enumerable));
+}
+for (const key of ['parse', 'canParse']) {
+  test(`URL.${key}: a static operation of one argument`, () => {
+    const got = Object.getOwnPropertyDescriptor(URL, key);
+    assert_array_equals([got.enumerable, got.value.length], [true, 1]);
+    assert_throws_js(TypeError, () => URL[key]());
+  });
+}
+test('lengths without optional arguments', () => {
+  assert_array_equals([URL, URLSearchParams, URLSearchParams.prototype.has, URLSearchParams.prototype.delete].map((f) => f.length), [1, 0, 1, 1]);
+});
