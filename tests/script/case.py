@@ -208,7 +208,14 @@ def read(path):
         return f.read()
 
 
+def also_standard(test):
+    """A mark for tests/run: the case is a second one, NAME.standard, with --profile standard."""
+    return test
+
+
 class Case:
+    profile = None  # of every run of the case, when the script is given as text
+
     def __init__(self, squall, folder):
         self.squall, self.folder = squall, folder
         self.servers, self.proxies, self.kept, self.children, self.last = [], [], [], [], None
@@ -296,6 +303,8 @@ class Case:
         self.runs += 1
         points = self.path('points%d.json' % self.runs)
         path = self.write('script%d.js' % self.runs, script)
+        if self.profile:
+            flags = ('--profile', self.profile, *flags)
         return self.start_args('run', '--out', 'json=' + points, *flags, path, env=env, points=points)
 
     def start_args(self, *args, env=None, points=None, cwd=None, stdin=None):

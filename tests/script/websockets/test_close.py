@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """k6/websockets: closing from both sides, failures (W35-W49, W69)."""
-from case import between, check, equal
+from case import also_standard, between, check, equal
 from kit import both, dom_error, run, sends, state_error, syntax_error
 from servers.rawws import (CLOSE, PING, TEXT, after, close_payload, closing, echo, encode, never_answer, quiet, refusing,
                            silent)
@@ -185,6 +185,7 @@ def test_W44_fin(t):
     equal(standard.ev('error', 'close'), [['error', text, 3], ['close', 1006, '', False, 3]])
 
 
+@also_standard
 def test_W45_reset(t):
     def behave(conn):
         conn.accept()
@@ -196,6 +197,7 @@ def test_W45_reset(t):
         equal(r.one('close'), 1006)
 
 
+@also_standard
 def test_W46_peer_closes(t):
     for r in listen(t, closing(1000, 'ok')):
         equal(r.ev('error'), [])
@@ -259,6 +261,7 @@ def test_peer_breaks_rules(t):
         equal(conn.close_codes, [BROKEN[int(conn.target[1:])][1]], conn.target)
 
 
+@also_standard
 def test_W69_peer_ignores_close(t):
     t.server(silent)
     r = run(t, '''

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """k6/websockets: pings, listeners, event objects (W50-W63, W82)."""
-from case import between, check, equal, type_error
+from case import also_standard, between, check, equal, type_error
 from kit import both, dom_error, run, sends
 from servers.rawws import PING, PONG, TEXT, closing, echo, encode
 
@@ -28,6 +28,7 @@ def test_W51_pings(t):
     equal([f.payload for f in server.conns[0].of(PING)], [b'0', b'1', b'2', b'mine'])
 
 
+@also_standard
 def test_W51_ping_without_listener(t):
     t.server(echo)
     r = run(t, '''
@@ -93,7 +94,7 @@ def test_W55_added_twice(t):
     equal((len(default.ev('f')), len(standard.ev('f'))), (3, 2))
 
 
-def test_W56_to_W59_listener_options(t):
+def test_W56_W57_W58_W59_listener_options(t):
     t.server(closing(1000, before=b''.join(encode(TEXT, str(i)) for i in range(3))))
     for r in both(t, '''
   const ws = new WebSocket('@WS@/');

@@ -3,7 +3,7 @@
 import signal
 import time
 
-from case import between, check, equal
+from case import also_standard, between, check, equal
 from kit import PRELUDE, PROFILES, both, run, script, sends
 from servers.rawws import TEXT, closing, encode, never_answer, quiet
 
@@ -71,6 +71,7 @@ def test_W65_other_socket(t):
     equal([c.target for c in server.conns if c.target == '/never'], [])
 
 
+@also_standard
 def test_W65_function_throws(t):
     server = t.server(quiet)
     r = script(t, '''
@@ -96,6 +97,7 @@ def test_W66_async_listener_rejects(t):
         equal(r.count('iterations'), 1)
 
 
+@also_standard
 def test_W68_promise_alone(t):
     r = run(t, "  ev('before'); await new Promise(() => {}); ev('after');")
     equal(r.events, [['before']])
@@ -128,20 +130,23 @@ def test_W70_interrupted(t):
         t.servers.pop().stop()
 
 
+@also_standard
 def test_W70_interrupted_while_dialling(t):
     server, r = interrupted(t, never_answer, "note(new WebSocket('@WS@/'));")
     equal(r.events, [])
     equal(server.conns[0].frames, [])
 
 
+@also_standard
 def test_W70_interrupted_in_a_listener(t):
     server, r = interrupted(t, quiet, '''
   const ws = note(new WebSocket('@WS@/'));
   ws.addEventListener('open', () => { for (;;); });''')
-    equal(server.conns[0].close_codes, [1000])
+    equal(server.conns[0].close_codes, [1001 if t.profile else 1000])
     equal(r.events, [['open']])
 
 
+@also_standard
 def test_W70_flood_while_stopping(t):
     def behave(conn):
         conn.accept()
@@ -167,6 +172,7 @@ export default function () {
     equal(server.conns[0].close_codes, [1000])
 
 
+@also_standard
 def test_W71_intervals_do_not_catch_up(t):
     r = run(t, '''
   let n = 0, last = 0;
@@ -181,6 +187,7 @@ def test_W71_intervals_do_not_catch_up(t):
     check(all(48 <= g <= 100 for g in r.values('gap')), '%r', r.values('gap'))
 
 
+@also_standard
 def test_W72_order(t):
     r = run(t, '''
   setTimeout(() => ev('t1'), 2);
@@ -240,6 +247,7 @@ export default function () {
     equal([e[0] for e in r.events], ['slept', 'inner', 'timer', 'end', 'message'])
 
 
+@also_standard
 def test_W77_setup(t):
     server = t.server(closing(1000, before=encode(TEXT, 'x')))
     r = script(t, '''

@@ -4,7 +4,7 @@ import re
 import threading
 import time
 
-from case import between, check, equal
+from case import also_standard, between, check, equal
 from kit import PRELUDE, both, run, script
 from servers.rawws import CLOSE, TEXT, after, closing, echo, encode, quiet, refusing
 
@@ -47,6 +47,7 @@ def test_W75_refused(t):
         equal(len(r.logged('warning', 'status 403')), 1)
 
 
+@also_standard
 def test_W76_later_tags(t):
     t.server(quiet)
     r = script(t, '''

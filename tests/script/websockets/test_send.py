@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """k6/websockets: send, bufferedAmount, binary types, blobs (W21-W34, W79-W81)."""
-from case import check, equal, type_error
+from case import also_standard, check, equal, type_error
 from kit import both, run, sends, state_error
 from servers.rawws import BINARY, TEXT, after, echo, echo_deflate, encode, quiet
 
@@ -48,7 +48,7 @@ SENT = [("'a\\ud800b'", TEXT, b'a\xef\xbf\xbdb', 'W23'),
         ("'\\ud83d\\ude00'", TEXT, '\U0001F600'.encode(), 'pair')]
 
 
-def test_W23_to_W27_what_is_sent(t):
+def test_W23_W24_W25_W26_W27_what_is_sent(t):
     server = t.server(quiet)
     for r in both(t, '''
   const ws = new WebSocket('@WS@/');
@@ -86,6 +86,7 @@ def test_W29_W30_odd_arguments(t):
     equal([m.text for m in server.conns[1].messages], ['[object Object]', '5', 'null', 'undefined', 'true', '1,2'])
 
 
+@also_standard
 def test_W31_one_frame(t):
     server = t.server(quiet)
     run(t, '''
@@ -126,6 +127,7 @@ def test_W34_bad_binary_type(t):
     equal(standard.ev('thrown')[0][1:], [None, 'blob'])
 
 
+@also_standard
 def test_W79_W80_blob(t):
     r = run(t, '''
   const text = async (b) => await b.text();
@@ -153,6 +155,7 @@ def test_W79_W80_blob(t):
     equal(r.one('stream'), 6)
 
 
+@also_standard
 def test_W81_burst(t):
     t.server(after(b''.join(encode(TEXT, str(i)) for i in range(100000)) + encode(8, b'\3\xe8')))
     r = run(t, '''
