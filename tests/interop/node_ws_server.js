@@ -4,6 +4,7 @@
 'use strict';
 const { WebSocketServer } = require('ws');
 const deflate = JSON.parse(process.argv[2]);
+const SENTENCE = 'the quick brown fox jumps over the lazy dog, again and again. ';
 const log = (o) => console.log(JSON.stringify(o));
 const wss = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: deflate });
 
@@ -12,6 +13,10 @@ wss.on('connection', (socket) => {
   log({ extensions: socket.extensions });
   socket.on('message', (data, binary) => {
     log({ message: data.length, binary });
+    if (!binary && data.toString() === 'big fragments please') { // each reaches back into what was sent before
+      for (let i = 0; i < 50; i++) socket.send(SENTENCE.repeat(20), { fin: i === 49 });
+      return;
+    }
     if (!binary && data.toString() === 'fragments please') {
       socket.send('one ', { fin: false });
       socket.send('two ', { fin: false });

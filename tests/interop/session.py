@@ -47,6 +47,48 @@ def carry(t, url, *flags, params='{}', fragments='one two three', skip_verify=Fa
     return run
 
 
+TAKEOVER = r'''import { WebSocket } from 'k6/websockets';
+const SENTENCE = 'the quick brown fox jumps over the lazy dog, again and again. ';
+const noise = new Uint8Array(60000).map((_, i) => (i * i * 31 + (i >> 3)) & 255);
+export default function () {
+  const sockets = @COMPRESSION@.map((compression) => new WebSocket('@URL@', null, { compression }));
+  sockets.forEach((ws, which) => {
+    let n = 0;
+    ws.binaryType = 'arraybuffer';
+    ws.onopen = () => {
+      for (let i = 0; i < 20; i++) ws.send(`${i} ${SENTENCE.repeat(30)}`);
+      ws.send(noise); ws.send(noise);
+      ws.send('big fragments please');
+      ws.send('');
+    };
+    ws.onmessage = (e) => {
+      const i = n++;
+      if (i < 20) ev('same', e.data === `${i} ${SENTENCE.repeat(30)}`);
+      else if (i < 22) { const b = new Uint8Array(e.data); ev('same', b.length === 60000 && b.every((x, k) => x === noise[k])); }
+      else if (i === 22) ev('same', e.data === SENTENCE.repeat(1000));
+      else { ev('same', e.data === ''); ws.close(1000); }
+    };
+    ws.onclose = (e) => ev('closed', e.code, e.wasClean);
+  });
+}'''
+
+
+def take_over(t, url, compressions, *flags):
+    """A connection per set of parameters: repetitive text, noise, a message of 50 fragments and an empty one, each way."""
+    run = t.run(TAKEOVER, *flags, URL=url, COMPRESSION=json.dumps(compressions))
+    equal(run.values('same'), [True] * (24 * len(compressions)))
+    equal([row[1:] for row in run.ev('closed')], [[1000, True]] * len(compressions))
+    equal(run.logged('error'), [])
+    return run
+
+
+def windows():
+    """Every window size of either side, context kept and not."""
+    sizes = [{'serverMaxWindowBits': 9 + i, 'clientMaxWindowBits': 15 - i} for i in range(7)]
+    forget = {'serverNoContextTakeover': True, 'clientNoContextTakeover': True}
+    return sizes + [dict(sizes[0], **forget), dict(sizes[6], **forget), forget, {'clientMaxWindowBits': True}, {}]
+
+
 class Helper:
     """A server program that prints JSON lines, first its port."""
 

@@ -4,7 +4,7 @@ import json
 import os
 
 from case import check, equal
-from session import Helper, carry
+from session import Helper, carry, take_over, windows
 
 SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'node_ws_server.js')
 DEFLATE = "{ compression: 'deflate' }"
@@ -83,3 +83,17 @@ def test_object_form(t):
         carry(t, server.url, params='{ compression: { serverNoContextTakeover: %s, clientNoContextTakeover: %s, '
                                     'level: 9, memLevel: 9 } }' % (takeover, takeover))
         finished(server, True)
+
+
+def test_windows(t):
+    server = serve(t, {'threshold': 0})
+    take_over(t, server.url, windows())
+    equal(server.said('error'), [])
+    equal(server.said('extensions'), ['permessage-deflate'] * len(windows()))
+
+
+def test_windows_of_the_server(t):
+    for bits in (9, 12, 15):
+        server = serve(t, {'threshold': 0, 'serverMaxWindowBits': bits, 'clientMaxWindowBits': bits})
+        take_over(t, server.url, [{'clientMaxWindowBits': True}, 'deflate'], '--profile', 'standard')
+        equal(server.said('extensions'), ['permessage-deflate'] * 2)
