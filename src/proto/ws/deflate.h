@@ -57,7 +57,9 @@ SQ_MUST_USE int sq_ws_deflate_message(struct sq_ws_deflate *d, struct sq_slice m
  * final piece, which may be empty. `limit_bytes` bounds out->len (0: none); growth follows the
  * bytes produced; out->max_bytes, if set, must leave room for one byte more than the limit. 0;
  * SQ_ETOOBIG above the limit: fail with 1009; SQ_EPROTO for bad data: 1007; -ENOMEM. Bytes produced
- * before an error are in *out: validate text as it grows (TX-4). */
+ * before an error are in *out: validate text as it grows (TX-4). The cut changes nothing but one
+ * thing: a distance beyond an agreed window of less than 15 bits is bad data, or reaches what still
+ * lies in *out. */
 SQ_MUST_USE int sq_ws_inflate(struct sq_ws_deflate *d, struct sq_slice in, bool last,
                               uint64_t limit_bytes, struct sq_buf *out);
 
