@@ -103,9 +103,35 @@ static JSValue set_global(JSContext *ctx, JSValueConst this_val, JSValueConst va
     return rc < 0 ? JS_EXCEPTION : JS_UNDEFINED;
 }
 
+/* HTML 8.1.4.6, without the event: there is no global event target. */
+static JSValue report_error(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    (void)this_val;
+    if (argc < 1)
+        return JS_ThrowTypeError(ctx, "reportError() needs a value");
+    sq_js_log_exception(sq_js_self(ctx), JS_DupValue(ctx, argv[0]), "Uncaught ");
+    return JS_UNDEFINED;
+}
+
+static JSValue run_microtask(JSContext *ctx, int argc, JSValueConst *argv)
+{
+    (void)argc;
+    return JS_Call(ctx, argv[0], JS_UNDEFINED, 0, NULL);
+}
+
+static JSValue queue_microtask(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    (void)this_val, (void)argc; /* the engine pads argv to the declared length */
+    if (!JS_IsFunction(ctx, argv[0]))
+        return JS_ThrowTypeError(ctx, "queueMicrotask() needs a function");
+    return JS_EnqueueJob(ctx, run_microtask, 1, argv) < 0 ? JS_EXCEPTION : JS_UNDEFINED;
+}
+
 static const JSCFunctionListEntry global_names[] = {
     JS_CGETSET_MAGIC_DEF("global", get_global, set_global, 0),
     JS_CGETSET_MAGIC_DEF("self", get_global, set_global, 1),
+    JS_CFUNC_DEF("reportError", 1, report_error),
+    JS_CFUNC_DEF("queueMicrotask", 1, queue_microtask),
 };
 
 static struct sq_js_file *find_file(struct sq_js_bundle *bundle, const char *name)
@@ -247,7 +273,7 @@ static struct sq_js_cell *new_cell(struct sq_js_worker *w)
         JS_SetPropertyFunctionList(cell->ctx, global, &global_names[0], 1);
     cell->standard = standard_profile(w);
     if (cell->standard) {
-        JS_SetPropertyFunctionList(cell->ctx, global, &global_names[1], 1);
+        JS_SetPropertyFunctionList(cell->ctx, global, &global_names[1], SQ_COUNT(global_names) - 1);
         sq_k6_websockets_prepare(cell->ctx);
     }
     sq_js_console_globals(cell->ctx, global);

@@ -91,6 +91,7 @@ void websocket_opening_free(struct websocket *ws);
 struct websocket_url {
     char *shown;   /* the url attribute. Owned: free */
     char *dialled; /* what the connection is given. Owned: free */
+    char *origin;  /* of the base URL, NULL without one. Owned: free */
 };
 /* Throws what the constructor does for a bad one. 0 or -1. */
 int websocket_url_parse(JSContext *ctx, JSValueConst value, bool missing,

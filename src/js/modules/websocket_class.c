@@ -423,8 +423,9 @@ JSValue sq_dom_websocket_full(JSContext *ctx, JSValueConst this_val, int argc, J
     const struct websocket *ws = argc > 0 ? websocket_of(argv[0]) : NULL;
 
     (void)this_val;
-    return JS_NewBool(ctx, ws && ws->conn && !ws->ending &&
-                               sq_ws_conn_buffered(ws->conn) > SQ_WS_HIGH_WATER);
+    /* What is sent after the peer's Close goes nowhere: the close event will tell. */
+    return JS_NewBool(
+        ctx, ws && (ws->ending || (ws->conn && sq_ws_conn_buffered(ws->conn) > SQ_WS_HIGH_WATER)));
 }
 
 /* ---- the class ---- */

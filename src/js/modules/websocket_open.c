@@ -267,6 +267,8 @@ JSValue websocket_construct(JSContext *ctx, JSValueConst new_target, int argc, J
                check_protocols(ctx, &protocols) == 0) {
         object = websocket_new(ctx, new_target, JS_NewString(ctx, url.shown), &ws);
         if (!JS_IsException(object)) {
+            if (url.origin && !has_header(&params, "Origin"))
+                put_header(&params, "Origin", sq_slice_str(url.origin));
             start(ctx, ws, &params, &protocols, url.dialled);
             url.dialled = NULL; /* the socket owns it */
         }
@@ -276,6 +278,7 @@ out:
     ws_request_free(ctx, &params);
     protocols_free(&protocols);
     free(url.shown);
+    free(url.origin);
     free(url.dialled);
     return object;
 }

@@ -140,15 +140,21 @@ static bool find_base(JSContext *ctx, struct dom_url *out)
     return found;
 }
 
-static int parse_url(JSContext *ctx, struct sq_slice text, bool standard, struct dom_url *out)
+/* *origin: what the page of the base URL would send as Origin, NULL without one. Owned: free. */
+static int parse_url(JSContext *ctx, struct sq_slice text, bool standard, struct dom_url *out,
+                     char **origin)
 {
+    struct sq_buf from = {0};
     struct dom_url base;
-    int rc = sq_dom_url_parse(text, NULL, out);
 
-    if (rc < 0 && standard && find_base(ctx, &base)) {
-        rc = sq_dom_url_parse(text, &base, out);
-        sq_dom_url_deinit(&base);
+    if (!standard || !find_base(ctx, &base))
+        return sq_dom_url_parse(text, NULL, out);
+    int rc = sq_dom_url_parse(text, &base, out);
+    if (rc == 0) {
+        sq_dom_url_origin(&base, &from);
+        *origin = sq_buf_steal(&from);
     }
+    sq_dom_url_deinit(&base);
     return rc;
 }
 
@@ -157,7 +163,7 @@ static int parse(JSContext *ctx, const char *raw, size_t len, struct websocket_u
     bool standard = sq_dom_standard(sq_js_self(ctx));
     struct dom_url u;
 
-    if (parse_url(ctx, sq_slice(raw, len), standard, &u) < 0)
+    if (parse_url(ctx, sq_slice(raw, len), standard, &u, &out->origin) < 0)
         return refuse(ctx, raw, NULL);
     if (!set_scheme(&u)) {
         refuse(ctx, raw, u.scheme);
