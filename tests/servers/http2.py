@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW = 0, 1, 3, 4, 6, 7, 8
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 ALLOW = struct.pack('>HI', 8, 1)  # SETTINGS_ENABLE_CONNECT_PROTOCOL
@@ -44,7 +44,7 @@ class Socket:
 
     def __init__(self, sock, settings=ALLOW):
         self.sock, self.stream = sock, 0
-        self.raw, self.ready, self.head_out = b'', b'', b''
+        self.raw, self.ready, self.head_out, self.block = b'', b'', b'', b''
         self.head_sent = self.ended = self.over = self.fin = self.linger = False
         self.stream_window, self.window, self.initial = 65535, 65535, 65535
         self.reset_code = None  # of the client's RST_STREAM
@@ -94,10 +94,12 @@ class Socket:
         self._got(head[3], head[4], int.from_bytes(head[5:], 'big'), payload)
 
     def _got(self, kind, flags, stream, payload):
-        if kind == HEADERS and not self.stream:
+        if kind in (HEADERS, CONTINUATION) and not self.request:
             self.stream, self.stream_window = stream, self.initial
-            import hpack  # needed by those cases alone
-            self._got_request(hpack.Decoder().decode(payload))
+            self.block += payload
+            if flags & END_HEADERS:
+                import hpack  # needed by those cases alone
+                self._got_request(hpack.Decoder().decode(self.block))
         elif kind == DATA:
             with self.state:
                 self.ready += payload

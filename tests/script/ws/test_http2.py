@@ -101,6 +101,39 @@ export default function () {
     equal([c.sock.ended or c.sock.reset_code is not None for c in server.conns], [True, True])
 
 
+def test_streams(t):
+    """WebSocketStream takes the same param."""
+    t.server(echo, http2=http2.ALLOW)
+    run = t.run('''import { WebSocketStream } from 'k6/websockets';
+export default async function () {
+  const stream = new WebSocketStream('@WS@', { http2: true });
+  const { readable, writable } = await stream.opened;
+  const reader = readable.getReader(), writer = writable.getWriter();
+  for (let i = 0; i < 3; i++) {
+    await writer.write('x'.repeat(400000) + i);
+    ev('echo', (await reader.read()).value.slice(-2));
+  }
+  stream.close({ closeCode: 3000 });
+  ev('closed', (await stream.closed).closeCode);
+}''')
+    equal(run.ev('echo'), [['echo', 'x%d' % i] for i in range(3)])
+    equal(run.one('closed'), 3000)
+
+
+def test_headers_that_no_frames_hold(t):
+    server = t.server(echo, http2=http2.ALLOW)
+    run = t.run('''
+export default function () {
+  for (const n of [60000, 70000]) {
+    const headers = { 'X-Big': 'x'.repeat(n) };
+    ev('ret', n, ws.connect('@WS@', { http2: true, headers }, (s) => s.on('open', () => s.close())).error);
+  }
+}''')
+    equal(run.ev('ret')[0], ['ret', 60000, ''])
+    check('the request cannot be sent' in run.ev('ret')[1][2], '%r', run.ev('ret'))
+    equal(len(server.requests()[0].header('x-big')), 60000)
+
+
 # --- hostile servers: frames by hand, of which each breaks a rule or a bound
 
 def frames(*wire, first=b'', repeat=1):
@@ -130,7 +163,8 @@ HOSTILE = {
     'wrong stream': ([http2.frame(http2.DATA, 0, 5, b'x')], 'broke the protocol'),
     'even stream': ([http2.frame(http2.HEADERS, http2.END_HEADERS, 2, b'\x88')], 'broke the protocol'),
     'oversized': ([http2.frame(http2.DATA, 0, 1, bytes(20000))], 'broke the protocol'),
-    'continuations': ([http2.frame(http2.HEADERS, 0, 1, b'\x88')] + [http2.frame(9, 0, 1)] * 1000, 'broke the protocol'),
+    'continuations': ([http2.frame(http2.HEADERS, 0, 1, b'\x88')] + [http2.frame(http2.CONTINUATION, 0, 1)] * 1000,
+                      'broke the protocol'),
     'bomb': ([http2.frame(http2.HEADERS, http2.END_HEADERS, 1, b'\x88\x40\x01a\x7f\xa1\x1e' + b'x' * 4000 + b'\xbe' * 8000)],
              'head longer than 16 KiB'),
     'window': ([http2.frame(http2.WINDOW, 0, 0, b'\x7f\xff\xff\xff')] * 2, 'broke the protocol'),
