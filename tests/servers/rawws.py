@@ -8,6 +8,7 @@ recorded until its end, unless the behaviour closed the socket itself.
 import base64
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -125,21 +126,27 @@ class Conn:
         self.upgraded = threading.Event()
         self.done = threading.Event()
         self.local_closed = False
+        self.raw = False          # finish() took TLS off: what comes now is no WebSocket
         self._buf = b''
 
     # --- reading
 
     def _more(self):
-        try:
-            data = self.sock.recv(262144)
-        except socket.timeout:
-            self._ended('timeout')
-        except OSError:
-            self._ended('rst')
+        data = self._recv()
+        while data and self.raw:
+            data = self._recv()
         if not data:
             self._ended('fin')
         self.bytes_in += len(data)
         self._buf += data
+
+    def _recv(self):
+        try:
+            return self.sock.recv(262144)
+        except socket.timeout:
+            self._ended('timeout')
+        except OSError:
+            self._ended('rst')
 
     def _ended(self, how):
         if self.end is None:
@@ -260,6 +267,7 @@ class Conn:
 
     def finish(self):
         """FIN: our sending half ends, reading goes on."""
+        self.raw = isinstance(self.sock, ssl.SSLSocket)
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
