@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "js/dom/dom.h"
 #include "js/instance.h"
-#include "js/modules/dom.h"
 
 static JSValue throw_character(JSContext *ctx, const char *text)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* structuredClone (HTML 2.7.3 to 2.7.6), in JavaScript: what it makes are the script's own objects,
  * and deep values meet the engine's stack check. Compiled when first called, once a realm. */
+#include "js/dom/dom.h"
 #include "js/instance.h"
-#include "js/modules/dom.h"
 
 static JSClassID clone_class; /* never instantiated: its slot keeps the function */
 

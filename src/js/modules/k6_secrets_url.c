@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/text.h"
-#include "js/modules/k6_http.h"
+#include "js/http/k6_http.h"
 #include "js/modules/k6_secrets.h"
 
 extern char **environ;
