@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "js/instance.h"
+#include "js/scripts.h"
 
 JSValue sq_js_throw(JSContext *ctx, const char *fmt, ...)
 {
@@ -199,4 +200,10 @@ char *sq_js_type_name(JSContext *ctx, JSValueConst value)
     if (JS_HasException(ctx))
         JS_FreeValue(ctx, JS_GetException(ctx));
     return copy;
+}
+
+JSValue sq_js_script_eval(JSContext *ctx, const unsigned char *script, const char *name)
+{
+    return JS_Eval(ctx, (const char *)script, strlen((const char *)script), name,
+                   JS_EVAL_TYPE_GLOBAL);
 }

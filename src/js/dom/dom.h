@@ -155,8 +155,6 @@ JSValue sq_dom_websocket_full(JSContext *ctx, JSValueConst this_val, int argc, J
 /* Adds URL and URLSearchParams to the object. 0 or -1. */
 int sq_dom_url_classes(JSContext *ctx, JSValueConst all);
 
-/* ---- streams_js.c ---- */
-extern const char sq_dom_streams_js[];
 /* A ReadableStream of the items of an array (k6_websockets.c). */
 JSValue sq_dom_stream_of(JSContext *ctx, JSValueConst items);
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "js/dom/dom.h"
+#include "js/scripts.h"
 #include "js/websockets/websocket.h"
 
 static JSClassID exports_class; /* never instantiated */
@@ -238,8 +239,7 @@ static int add_streams(JSContext *ctx, JSValueConst all)
                                         "ReadableStreamDefaultReader",
                                         "ReadableStreamDefaultController",
                                         "WritableStreamDefaultWriter"};
-    JSValue make = JS_Eval(ctx, sq_dom_streams_js, strlen(sq_dom_streams_js), "squall:streams",
-                           JS_EVAL_TYPE_GLOBAL);
+    JSValue make = sq_js_script_eval(ctx, sq_js_script_streams, "squall:streams");
     JSValue hold = JS_NewCFunction(ctx, sq_dom_websocket_hold, "hold", 2);
     JSValue full = JS_NewCFunction(ctx, sq_dom_websocket_full, "isFull", 1);
     JSValueConst args[] = {all, hold, full};
