@@ -457,10 +457,24 @@ SQ_TEST(ws_conn_drains_during_a_pause)
     talk_done(&s);
 }
 
+/* The peer neither reads nor leaves until the hook has come so far, however slow it is. */
+enum { HOOK_SENT = 1, HOOK_ENDED = 2 };
+
+static void hook_said(struct user *u, int64_t what)
+{
+    __atomic_store_n(&((struct script *)u->arg)->answered_ns, what, __ATOMIC_RELEASE);
+}
+
+static void wait_for_hook(const struct script *s, int64_t what)
+{
+    for (int i = 0; i < 10000 && __atomic_load_n(&s->answered_ns, __ATOMIC_ACQUIRE) < what; i++)
+        usleep(1000);
+}
+
 static void play_a_nap(struct script *s, int fd)
 {
-    (void)s, (void)fd;
-    usleep(20000);
+    (void)fd;
+    wait_for_hook(s, HOOK_SENT);
 }
 
 static void send_and_abort(struct user *u, char event)
@@ -475,6 +489,7 @@ static void send_and_abort(struct user *u, char event)
     sq_ws_conn_abort(u->conn);
     u->conn = NULL;
     u->over = true;
+    hook_said(u, HOOK_SENT);
 }
 
 /* A large message that meets an empty queue. */
@@ -485,6 +500,7 @@ SQ_TEST(ws_conn_counts_what_the_kernel_left_of_a_message)
 
     talk_user_init(&u);
     u.hook = send_and_abort;
+    u.arg = &s;
     talk_run(&u, &s);
     SQ_CHECK_STR(u.log, "open ");
     talk_done(&s);
@@ -510,6 +526,8 @@ static void small_then_large(struct user *u, char event)
     static uint8_t data[1 << 20];
     uint64_t before;
 
+    if (event == 'e')
+        hook_said(u, HOOK_ENDED);
     if (event != 'o')
         return;
     for (int i = 0; i < 30; i++) {
@@ -523,14 +541,14 @@ static void small_then_large(struct user *u, char event)
     SQ_CHECK(sq_ws_conn_buffered(u->conn) > 10 << 20);
     SQ_CHECK_EQ(sq_ws_conn_lost(u->conn), 0);
     SQ_CHECK_EQ(sq_ws_conn_close(u->conn, 1000, sq_slice_str("")), 0);
+    hook_said(u, HOOK_SENT);
 }
 
 static void play_never_read(struct script *s, int fd)
 {
-    (void)s;
-    usleep(100000);
+    wait_for_hook(s, HOOK_SENT);
     peer_write(fd, BYE, 4);
-    usleep(100000);
+    wait_for_hook(s, HOOK_ENDED);
 }
 
 SQ_TEST(ws_conn_buffered_adds_up)
@@ -540,6 +558,7 @@ SQ_TEST(ws_conn_buffered_adds_up)
 
     talk_user_init(&u);
     u.hook = small_then_large;
+    u.arg = &s;
     talk_run(&u, &s);
     talk_done(&s);
 }
@@ -552,11 +571,13 @@ static void large_once(struct user *u, char event)
         SQ_CHECK_EQ(sq_ws_conn_send(u->conn, SQ_WS_KIND_TEXT, sq_slice_str("x")), 0);
         SQ_CHECK_EQ(sq_ws_conn_send(u->conn, SQ_WS_KIND_BINARY, sq_slice(data, sizeof data)), 0);
         SQ_CHECK_EQ(sq_ws_conn_send(u->conn, SQ_WS_KIND_TEXT, sq_slice_str("never sent")), 0);
+        hook_said(u, HOOK_SENT);
     } else if (event == 'e') {
         uint64_t left = sq_ws_conn_buffered(u->conn) + sq_ws_conn_lost(u->conn);
 
         SQ_CHECK(left > 10 << 20 && left <= sizeof data + 11, "%llu", (unsigned long long)left);
         SQ_CHECK_EQ(sq_ws_conn_lost(u->conn), 10);
+        hook_said(u, HOOK_ENDED);
     }
 }
 
@@ -567,6 +588,7 @@ SQ_TEST(ws_conn_lost_counts_what_the_peers_close_kept_from_being_sent)
 
     talk_user_init(&u);
     u.hook = large_once;
+    u.arg = &s;
     u.handler.answer_close = true;
     talk_run(&u, &s);
     talk_done(&s);
