@@ -73,10 +73,16 @@ class Socket:
         return out
 
     def _one(self, needless):
-        """Takes in one frame, unless another thread has and it is needless now. A time-out leaves what is there."""
-        with self.reading:
-            if not needless():
-                self._take()
+        """Takes in one frame, unless it is needless: another thread, which may be in recv for long, has taken in what
+        was waited for. A time-out leaves what is there."""
+        while not needless():
+            if self.reading.acquire(timeout=0.02):
+                try:
+                    if not needless():
+                        self._take()
+                finally:
+                    self.reading.release()
+                return
 
     def _take(self):
         while len(self.raw) < 9 or len(self.raw) < 9 + int.from_bytes(self.raw[:3], 'big'):
