@@ -207,3 +207,12 @@ JSValue sq_js_script_eval(JSContext *ctx, const unsigned char *script, const cha
     return JS_Eval(ctx, (const char *)script, strlen((const char *)script), name,
                    JS_EVAL_TYPE_GLOBAL);
 }
+
+void sq_js_replace_surrogates(char *text, size_t len)
+{
+    for (size_t i = 0; i + 2 < len; i++)
+        if ((uint8_t)text[i] == 0xED && (uint8_t)text[i + 1] >= 0xA0) {
+            memcpy(text + i, "\xEF\xBF\xBD", 3);
+            i += 2;
+        }
+}

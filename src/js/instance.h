@@ -203,6 +203,8 @@ int sq_js_each_key(JSContext *ctx, JSValueConst object,
 /* Tags from a params object (WS-16, MET-22): a new reference, `base` plus the tags; NULL: an
  * exception is pending. */
 struct sq_tagset *sq_js_tags(JSContext *ctx, struct sq_tagset *base, JSValueConst object);
+/* Lone surrogates, which the engine writes as ED A0..BF xx, become U+FFFD: three bytes as well. */
+void sq_js_replace_surrogates(char *text, size_t len);
 /* "Uint8Array", "Object", "number", "undefined": for messages. Owned: free. */
 char *sq_js_type_name(JSContext *ctx, JSValueConst value);
 /* The bytes of an ArrayBuffer or view; NULL without an exception for other values. */

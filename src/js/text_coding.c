@@ -197,14 +197,6 @@ static JSValue encoder_new(JSContext *ctx, JSValueConst new_target, int argc, JS
     return new_object(ctx, new_target, encoder_class);
 }
 
-/* The engine writes lone surrogates as ED A0..BF xx, three bytes like U+FFFD. */
-static void replace_surrogates(uint8_t *text, size_t len)
-{
-    for (size_t i = 0; i + 2 < len; i++)
-        if (text[i] == 0xED && text[i + 1] >= 0xA0)
-            memcpy(text + i, "\xEF\xBF\xBD", 3);
-}
-
 static JSValue encoder_encode(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
     size_t len = 0;
@@ -220,7 +212,7 @@ static JSValue encoder_encode(JSContext *ctx, JSValueConst this_val, int argc, J
     size_t size;
     uint8_t *bytes = JS_GetArrayBuffer(ctx, &size, buffer);
     if (bytes)
-        replace_surrogates(bytes, size);
+        sq_js_replace_surrogates((char *)bytes, size);
     JSValueConst args[] = {buffer, JS_UNDEFINED, JS_UNDEFINED}; /* from its start, all of it */
     JSValue result = JS_NewTypedArray(ctx, SQ_COUNT(args), args, JS_TYPED_ARRAY_UINT8);
     JS_FreeValue(ctx, buffer);
@@ -250,7 +242,7 @@ static JSValue encoder_encode_into(JSContext *ctx, JSValueConst this_val, int ar
         if (done + part > len || done + part > room)
             break;
         memcpy(out + done, text + done, part);
-        replace_surrogates(out + done, part);
+        sq_js_replace_surrogates((char *)out + done, part);
         done += part;
         units += part == 4 ? 2 : 1;
     }

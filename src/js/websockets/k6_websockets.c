@@ -127,12 +127,7 @@ char *sq_dom_text(JSContext *ctx, JSValueConst value, size_t *len)
         return NULL;
     char *copy = sq_xstrndup(text, *len);
     JS_FreeCString(ctx, text);
-    /* The engine writes a lone surrogate as ED A0..BF xx, as many bytes as U+FFFD has. */
-    for (size_t i = 0; i + 2 < *len; i++)
-        if ((uint8_t)copy[i] == 0xED && (uint8_t)copy[i + 1] >= 0xA0) {
-            memcpy(copy + i, "\xEF\xBF\xBD", 3);
-            i += 2;
-        }
+    sq_js_replace_surrogates(copy, *len);
     return copy;
 }
 

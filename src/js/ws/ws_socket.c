@@ -247,22 +247,13 @@ static JSValue send_data(JSContext *ctx, struct ws_session *s, enum sq_ws_opcode
     return JS_UNDEFINED;
 }
 
-/* Lone surrogates, which the engine writes as three bytes ED A0..BF xx, become U+FFFD, which has
- * three bytes as well (WS-60). Returns the copy when one was needed; owned: free. */
-static uint8_t *replace_surrogates(const char *text, size_t len)
+/* A copy without lone surrogates (WS-60). Owned: free. */
+static char *well_formed(const char *text, size_t len)
 {
-    uint8_t *copy = NULL;
+    char *copy = sq_xmalloc(len);
 
-    for (size_t i = 0; i + 2 < len; i++) {
-        if ((uint8_t)text[i] != 0xED || (uint8_t)text[i + 1] < 0xA0)
-            continue;
-        if (!copy) {
-            copy = sq_xmalloc(len);
-            memcpy(copy, text, len);
-        }
-        memcpy(copy + i, "\xEF\xBF\xBD", 3);
-        i += 2;
-    }
+    memcpy(copy, text, len);
+    sq_js_replace_surrogates(copy, len);
     return copy;
 }
 
@@ -275,9 +266,8 @@ static JSValue socket_send(JSContext *ctx, struct ws_session *s, int argc, JSVal
     const char *text = sq_js_text(ctx, argv[0], &len);
     if (!text)
         return JS_EXCEPTION;
-    uint8_t *fixed = memchr(text, 0xED, len) ? replace_surrogates(text, len) : NULL;
-    JSValue result =
-        send_data(ctx, s, SQ_WS_KIND_TEXT, sq_slice(fixed ? (char *)fixed : text, len));
+    char *fixed = memchr(text, 0xED, len) ? well_formed(text, len) : NULL; /* it may hold some */
+    JSValue result = send_data(ctx, s, SQ_WS_KIND_TEXT, sq_slice(fixed ? fixed : text, len));
     free(fixed);
     JS_FreeCString(ctx, text);
     return result;
