@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -134,6 +137,8 @@ static const JSCFunctionListEntry global_names[] = {
     JS_CFUNC_DEF("queueMicrotask", 1, queue_microtask),
 };
 
+enum { TRIM_BYTES = 1 << 20 };
+
 static struct sq_js_file *find_file(struct sq_js_bundle *bundle, const char *name)
 {
     for (size_t i = 0; i < bundle->files_count; i++)
@@ -158,6 +163,40 @@ static struct sq_js_file *read_file(struct sq_js_bundle *bundle, const char *nam
     return &bundle->files[bundle->files_count++];
 }
 
+/* -1 with words: it cannot be read any more. */
+static int restore_file(struct sq_js_bundle *bundle, struct sq_js_file *file, struct sq_error *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&bundle->files_lock);
+    if (file->dropped && (rc = sq_js_read_source(bundle, file->path, &file->bytes, err)) == 0) {
+        sq_buf_cstr(&file->bytes);
+        file->dropped = false;
+    }
+    pthread_mutex_unlock(&bundle->files_lock);
+    return rc < 0 ? -1 : 0;
+}
+
+void sq_js_drop_shared_files(struct sq_js_bundle *bundle)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < bundle->files_count; i++) {
+        struct sq_js_file *file = &bundle->files[i];
+        if (!file->for_shared_array)
+            continue;
+        bytes += file->bytes.len;
+        sq_buf_deinit(&file->bytes);
+        file->bytes = (struct sq_buf){0};
+        file->dropped = true;
+    }
+#ifdef __GLIBC__
+    /* What parsing them took lies scattered; the allocator would keep it for ever. */
+    if (bytes > TRIM_BYTES)
+        malloc_trim(0);
+#endif
+}
+
 const struct sq_js_file *sq_js_open_file(JSContext *ctx, const char *path, struct sq_error *err)
 {
     struct sq_js_instance *self = sq_js_self(ctx);
@@ -174,14 +213,21 @@ const struct sq_js_file *sq_js_open_file(JSContext *ctx, const char *path, struc
         *path == '/' || strstr(path, "://") ? sq_xstrdup(path) : sq_xasprintf("./%s", path);
     char *name = sq_js_resolve_specifier(base ? base : "/", relative, err);
     if (name && !(file = find_file(bundle, name))) {
-        if (bundle->load_pass)
+        if (bundle->load_pass) {
             file = read_file(bundle, name, err);
-        else
+            if (file)
+                file->for_shared_array = true;
+        } else {
             sq_error_set(err, SQ_EINVALID,
                          "open('%s'): only files opened in the first pass over the init code "
                          "(__VU is 0 there) can be opened later",
                          path);
+        }
     }
+    if (file && bundle->load_pass)
+        file->for_shared_array &= self->in_shared_array;
+    else if (file && file->for_shared_array && restore_file(bundle, file, err) < 0)
+        file = NULL;
     free(name);
     free(relative);
     JS_FreeCString(ctx, base);

@@ -14,6 +14,9 @@
 struct sq_js_file {
     char *path; /* file:///... */
     struct sq_buf bytes;
+    /* Only makers of SharedArrays opened it, which run once: its bytes are not kept after the load
+     * pass, but read again should somebody ask (under files_lock). */
+    bool for_shared_array, dropped;
 };
 
 struct sq_js_module {
@@ -31,6 +34,7 @@ struct sq_js_bundle {
     size_t modules_count;
     struct sq_js_file *files;
     size_t files_count;
+    pthread_mutex_t files_lock;
     struct sq_js_file *sources; /* of modules: handed in (main script, archive) or kept */
     size_t sources_count;
     bool sealed;                   /* the sources are an archive: nothing is read from elsewhere */
@@ -158,7 +162,8 @@ struct sq_js_instance {
     uint32_t timer_id_last;
     char *group; /* path of the current group, "::a::b"; NULL: root. Owned by group() */
     bool in_init;
-    bool aborted; /* exec.test.abort: unwinding */
+    bool in_shared_array; /* the function that makes one runs */
+    bool aborted;         /* exec.test.abort: unwinding */
     bool setup_data_ready;
 };
 
@@ -181,6 +186,8 @@ int sq_js_instance_init(struct sq_js_instance *self, bool keep_module, struct sq
 /* A file of the test, named as for open(): its bytes stay where they are until the bundle goes, the
  * struct itself only until the next call. NULL with words. */
 const struct sq_js_file *sq_js_open_file(JSContext *ctx, const char *path, struct sq_error *err);
+/* After the load pass, before there are workers. */
+void sq_js_drop_shared_files(struct sq_js_bundle *bundle);
 
 /* How often any thread has asked about this text, this time included: for warnings that many VUs
  * would repeat. When 63 texts are known the others are counted as one. */

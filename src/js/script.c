@@ -35,6 +35,7 @@ struct sq_js_bundle *sq_js_bundle_new(struct sq_config *config)
     bundle->origin_ns = sq_now_ns();
     bundle->origin_wall_ns = sq_wall_ns();
     pthread_mutex_init(&bundle->told_lock, NULL);
+    pthread_mutex_init(&bundle->files_lock, NULL);
     pthread_mutex_init(&bundle->maps_lock, NULL);
     bundle->cell_vus_max = 256;
     bundle->user_agent = "squall/" SQUALL_VERSION;
@@ -47,6 +48,7 @@ void sq_js_bundle_free(struct sq_js_bundle *bundle)
     if (!bundle)
         return;
     pthread_mutex_destroy(&bundle->told_lock);
+    pthread_mutex_destroy(&bundle->files_lock);
     pthread_mutex_destroy(&bundle->maps_lock);
     sq_js_maps_free(bundle->maps);
     for (size_t i = 0; i < bundle->modules_count; i++) {
@@ -149,6 +151,8 @@ int sq_js_load(struct sq_run *run, const char *path, char **options_json, struct
     current_job = NULL;
     *options_json = job.result_json;
     w->bundle->load_pass = false;
+    if (!w->bundle->keep_sources)
+        sq_js_drop_shared_files(w->bundle);
     sq_js_stripper_free(w->bundle->stripper);
     w->bundle->stripper = NULL;
     if (rc == 0)

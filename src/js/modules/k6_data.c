@@ -340,7 +340,11 @@ static struct sq_js_shared_array *build(JSContext *ctx, const char *name, JSValu
 static const struct sq_js_shared_array *make(JSContext *ctx, const char *name, JSValueConst fn)
 {
     struct sq_js_shared_array *array = NULL;
+    struct sq_js_instance *self = sq_js_self(ctx);
+
+    self->in_shared_array = true;
     JSValue source = JS_Call(ctx, fn, JS_UNDEFINED, 0, NULL);
+    self->in_shared_array = false;
 
     if (JS_IsException(source))
         return NULL;
