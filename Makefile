@@ -4,7 +4,7 @@
 #   make demo     a ten-second test of `squall echo` with 50 VUs
 #   make test     all tests; the last line counts them
 #   make bench    CPU, memory and start-up as ratios to a raw client; BENCH=--quick is shorter
-#   make conformance  1,478 cases of RFC 6455 and 7692 through each API, byte by byte, and over HTTP/2
+#   make conformance  the cases of RFC 6455 and 7692 through each API, byte by byte, and over HTTP/2
 #   make wpt      assertions on k6/websockets from the steps of the living standards
 #   make soak     2,000 VUs for ten minutes: does memory stay where it was?
 #   make asan     all tests again under AddressSanitizer and UBSan
