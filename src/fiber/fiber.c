@@ -36,11 +36,11 @@
 #endif
 
 enum {
-    STACKS_PER_SLAB = 64,
+    STACKS_PER_SLAB = 16,
     STACK_BYTES_MIN = 16 * 1024,
     STACK_BYTES_MAX = 1024 * 1024 * 1024,
     RED_ZONE_BYTES = 1024, /* the ABI's 128, and the frame of the function that asks */
-    PAGES_AT_ONCE = 64,    /* of mincore: the answer lies on the stack that is measured */
+    PAGES_AT_ONCE = 128,   /* of mincore: the answer lies on the stack that is measured */
 };
 
 enum state { READY, RUNNING, SUSPENDED, ENDED };
@@ -138,7 +138,7 @@ static int slab_new(struct sq_fiber_pool *pool)
 
     if (base == MAP_FAILED)
         return -errno;
-    /* A huge page would commit 30 stacks at the first touch of one. Best effort: some kernels are
+    /* A huge page would commit four stacks at the first touch of one. Best effort: some kernels are
      * built without them. */
     madvise(base, bytes, MADV_NOHUGEPAGE);
 

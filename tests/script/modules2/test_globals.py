@@ -106,3 +106,18 @@ export const options = { scenarios: { s: { executor: 'per-vu-iterations', vus: 5
 export default function () { ev('a', structuredClone(copy).a); }''', '--verbose')
     equal(run.values('a'), [1] * 10)
     check(not run.logged(text='realm of its own'), 'the realm is not shared: %s', run.stderr)
+
+
+def test_recursion(t):
+    """A script may recurse as parsers and walkers of trees do; what never ends is an error it can catch."""
+    run = t.run('''
+export default function () {
+  const sum = (n) => n ? 1 + sum(n - 1) : 0;
+  const tree = (n) => n ? { kids: [tree(n - 1)] } : { kids: [] };
+  const count = (node) => node.kids.reduce((all, kid) => all + count(kid), 1);
+  ev('deep', sum(500), count(tree(80)), JSON.stringify(tree(80)).length, JSON.parse('['.repeat(1000) + ']'.repeat(1000)).length);
+  const endless = () => endless() + 1;
+  ev('endless', caught(endless).message);
+}''')
+    equal(run.ev('deep'), [['deep', 500, 81, 891, 1]])
+    equal(run.ev('endless'), [['endless', 'stack overflow']])
