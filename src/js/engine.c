@@ -89,12 +89,40 @@ void sq_js_realm_free(JSContext *ctx)
     JS_FreeRuntime(rt);
 }
 
+/* `console = ...` in strict code: the name is known, if only to the realm's global object, so it is
+ * no ReferenceError, and the VU gets a property of its own. */
+static int set_global(JSContext *ctx, JSValueConst global, JSAtom name, JSValueConst value,
+                      JSValueConst receiver, int flags)
+{
+    JSValueConst realm = JS_MKPTR(JS_TAG_OBJECT, JS_VALUE_GET_OBJ(global)->shape->proto);
+    int known = JS_HasProperty(ctx, realm, name);
+
+    if (known < 0)
+        return -1;
+    if (known)
+        flags &= ~JS_PROP_NO_ADD;
+    return JS_SetPropertyInternal(ctx, realm, name, JS_DupValue(ctx, value), receiver, flags);
+}
+
+/* The object stays an ordinary one to scripts: only what it lacks when it is assigned goes here. */
+static JSValue new_global(JSContext *ctx)
+{
+    static const JSClassExoticMethods methods = {.set_property = set_global};
+    JSValue global = JS_NewObjectProto(ctx, ctx->global_obj);
+
+    if (JS_IsException(global))
+        return global;
+    ctx->rt->class_array[JS_CLASS_OBJECT].exotic = &methods;
+    JS_VALUE_GET_OBJ(global)->is_exotic = 1;
+    return global;
+}
+
 int sq_js_switch_init(JSContext *ctx, struct sq_js_switch *s)
 {
     _Static_assert(sizeof(s->jobs) == sizeof(struct list_head), "a list head");
     memset(s, 0, sizeof *s);
     init_list_head((struct list_head *)s->jobs);
-    s->global = JS_NewObjectProto(ctx, ctx->global_obj);
+    s->global = new_global(ctx);
     if (JS_IsException(s->global))
         return -1;
     JS_DefinePropertyValue(ctx, s->global, JS_ATOM_globalThis, JS_DupValue(ctx, s->global),

@@ -121,3 +121,21 @@ export default function () {
 }''')
     equal(run.ev('deep'), [['deep', 500, 81, 891, 1]])
     equal(run.ev('endless'), [['endless', 'stack overflow']])
+
+
+def test_builtins_can_be_replaced(t):
+    """Strict code assigns to a name of the shared realm as to any global; the VU alone sees it. Unknown names stay an error."""
+    run = t.run('''
+export const options = { vus: 2, iterations: 2 };
+const own = [];
+console.log = (...args) => own.push(args.join(' '));
+const say = console.info;
+Date = class { static now() { return 7; } };
+setTimeout = 5;
+let unknown = null; try { nobodyKnows = 1; } catch (e) { unknown = e.name; }
+export default function () {
+  Promise = null; JSON.parse; Math = { max: () => 'mine' };
+  say('EV ' + JSON.stringify(['seen', Date.now(), setTimeout, Promise, Math.max(1), unknown, typeof globalThis.Date,
+    Object.keys(globalThis).includes('Math'), delete globalThis.Math, Math.max(1)]));
+}''', prelude=False)
+    equal(run.ev('seen'), [['seen', 7, 5, None, 'mine', 'ReferenceError', 'function', True, True, 1]] * 2)
