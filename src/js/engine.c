@@ -870,6 +870,11 @@ void sq_js_seed_random(JSContext *ctx, uint64_t seed)
     ctx->random_state = z ? z : 1;
 }
 
+void sq_js_call_without_new(JSValueConst constructor)
+{
+    JS_VALUE_GET_OBJ(constructor)->u.cfunc.cproto = JS_CFUNC_constructor_or_func;
+}
+
 void sq_js_native_stack(JSContext *ctx, size_t bytes)
 {
     JSRuntime *rt = ctx->rt;

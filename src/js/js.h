@@ -53,6 +53,8 @@ void sq_js_seed_random(JSContext *ctx, uint64_t seed);
 
 /* Stack budget for code that runs on the thread's own stack, from here down; 0: no check. */
 void sq_js_native_stack(JSContext *ctx, size_t bytes);
+/* The constructor, a C function, works without `new` as well: with an undefined new_target. */
+void sq_js_call_without_new(JSValueConst constructor);
 /* A key for properties that no script can see or list. JS_EXCEPTION: out of memory. */
 JSValue sq_js_private_symbol(JSContext *ctx, const char *name);
 /* Changes when a script adds to builtins or replaces their functions. */

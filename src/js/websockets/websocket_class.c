@@ -492,7 +492,12 @@ void sq_dom_websocket_register(JSRuntime *rt)
 
 JSValue sq_dom_websocket_class(JSContext *ctx)
 {
-    return sq_dom_define(ctx, websocket_class, "WebSocket", websocket_construct, 1,
-                         sq_dom_event_target_proto(ctx),
-                         (struct dom_method_list){members, SQ_COUNT(members)});
+    JSValue constructor = sq_dom_define(ctx, websocket_class, "WebSocket", websocket_construct, 1,
+                                        sq_dom_event_target_proto(ctx),
+                                        (struct dom_method_list){members, SQ_COUNT(members)});
+
+    /* k6's does without, and scripts rely on it (1.4). */
+    if (!((const struct sq_js_cell *)JS_GetContextOpaque(ctx))->standard)
+        sq_js_call_without_new(constructor);
+    return constructor;
 }
