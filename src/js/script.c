@@ -384,6 +384,20 @@ static int add_file(JSContext *ctx, void *user, const char *key, JSValueConst va
     return 0;
 }
 
+/* A getter or a Proxy of the returned object threw: what came before it is written. */
+static void summary_unreadable(JSContext *ctx, struct job *job)
+{
+    char *text = sq_js_exception_text(ctx, JS_GetException(ctx));
+
+    sq_log(SQ_LOG_ERROR, "js", "the object that handleSummary returned cannot be read%s: %s",
+           job->files_count ? "" : ", the default summary follows", text);
+    free(text);
+    if (!job->files_count) {
+        free(job->files);
+        job->files = NULL;
+    }
+}
+
 static void summary_job(struct sq_vu *vu)
 {
     struct sq_js_instance *self = vu->script;
@@ -401,7 +415,8 @@ static void summary_job(struct sq_vu *vu)
                    "handleSummary must return an object of file names and contents");
         } else {
             job->files = sq_xcalloc(1, sizeof *job->files);
-            sq_js_each_key(ctx, result, add_file, job);
+            if (sq_js_each_key(ctx, result, add_file, job) < 0)
+                summary_unreadable(ctx, job);
         }
     }
     JS_FreeValue(ctx, result);

@@ -221,3 +221,14 @@ export function handleSummary(d) { return { 'a.json': JSON.stringify(d), stdout:
     for body, printed in (("throw new Error('h')", True), ('return undefined', True), ('return {}', False)):
         run = code(t, 0, 'export default function () {}\nexport function handleSummary() { %s; }' % body)
         equal('TOTAL RESULTS' in run.stdout, printed, body)
+
+
+def test_handle_summary_that_cannot_be_read(t):
+    """What a getter throws is logged, and no result is lost: files before it are written, else the default summary."""
+    for body, printed in (("return { get stdout() { throw new Error('g'); } }", True),
+                          ("return new Proxy({}, { ownKeys() { throw new Error('g'); } })", True),
+                          ("return { stdout: 'S', get stderr() { throw new Error('g'); } }", False)):
+        run = code(t, 0, 'export default function () {}\nexport function handleSummary() { %s; }' % body)
+        check(run.logged('error', 'Error: g'), '%s: nothing logged: %s', body, run.stderr)
+        equal('TOTAL RESULTS' in run.stdout, printed, body)
+    check('\nSrunning' in run.stdout, 'what came before is lost: %r', run.stdout)
