@@ -17,7 +17,7 @@
 #ifdef PLAIN
 
 struct sq_slab {
-    char unused;
+    bool failed;
 };
 
 struct sq_slab *sq_slab_new(void)
@@ -32,18 +32,21 @@ void sq_slab_free(struct sq_slab *slab)
 
 void *sq_slab_alloc(struct sq_slab *slab, size_t bytes)
 {
-    (void)slab;
-    return sq_try_alloc(bytes);
+    void *block = sq_try_alloc(bytes);
+
+    slab->failed |= !block;
+    return block;
 }
 
 void *sq_slab_realloc(struct sq_slab *slab, void *old, size_t bytes)
 {
-    (void)slab;
     if (!bytes) {
         free(old);
         return NULL;
     }
-    return sq_try_realloc(old, bytes);
+    void *block = sq_try_realloc(old, bytes);
+    slab->failed |= !block;
+    return block;
 }
 
 void sq_slab_dealloc(void *block)
@@ -110,6 +113,7 @@ struct sq_slab {
     struct region *regions;
     size_t mapped_bytes, span_count;
     size_t small_bytes, small_count, large_bytes, large_count;
+    bool failed;
     uint8_t class_of[SQ_SLAB_SMALL_BYTES / UNIT + 1]; /* by size in units, rounded up */
     uint16_t block_bytes[CLASSES];
 };
@@ -270,13 +274,19 @@ static void span_empty(struct sq_slab *slab, struct span *span)
 
 /* ---- blocks ---- */
 
+static void *fail(struct sq_slab *slab)
+{
+    slab->failed = true;
+    return NULL;
+}
+
 static void *large_alloc(struct sq_slab *slab, size_t bytes)
 {
     if (bytes > SIZE_MAX - LARGE_HEAD)
-        return NULL;
+        return fail(slab);
     uint8_t *raw = malloc(bytes + LARGE_HEAD);
     if (!raw)
-        return NULL;
+        return fail(slab);
     sq_dassert(((uintptr_t)raw & (UNIT - 1)) == 0);
     ((struct large *)raw)->slab = slab;
     slab->large_count++;
@@ -300,10 +310,10 @@ static void *large_realloc(struct sq_slab *slab, void *old, size_t bytes)
     size_t before = malloc_usable_size(raw);
 
     if (bytes > SIZE_MAX - LARGE_HEAD)
-        return NULL;
+        return fail(slab);
     raw = realloc(raw, bytes + LARGE_HEAD);
     if (!raw)
-        return NULL;
+        return fail(slab);
     slab->large_bytes += malloc_usable_size(raw) - before;
     return raw + LARGE_HEAD;
 }
@@ -316,7 +326,7 @@ static void *small_alloc(struct sq_slab *slab, unsigned class)
     if (SQ_UNLIKELY(sq_list_empty(head))) {
         span = span_new(slab, class);
         if (!span)
-            return NULL;
+            return fail(slab);
     } else {
         span = SQ_CONTAINER_OF(head->next, struct span, node);
     }
@@ -415,3 +425,11 @@ void sq_slab_stats(const struct sq_slab *slab, struct sq_slab_stats *out)
 }
 
 #endif
+
+bool sq_slab_take_failure(struct sq_slab *slab)
+{
+    bool failed = slab->failed;
+
+    slab->failed = false;
+    return failed;
+}

@@ -32,6 +32,9 @@ void sq_slab_dealloc(void *block);
 /* Bytes that may be used, at least what was asked for; 0 for NULL. */
 size_t sq_slab_usable_size(const void *block);
 
+/* Whether an allocation has failed since the last call. */
+bool sq_slab_take_failure(struct sq_slab *slab);
+
 struct sq_slab_stats {
     size_t mapped_bytes; /* address space of spans */
     size_t span_bytes;   /* spans in use or kept for reuse */

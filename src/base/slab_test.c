@@ -211,7 +211,9 @@ SQ_TEST(slab_impossible_size_is_an_error)
     volatile size_t most = SIZE_MAX - 4, much = (size_t)1 << 62;
     void *p = sq_slab_alloc(slab, 3000);
 
+    SQ_CHECK(!sq_slab_take_failure(slab), "nothing failed yet");
     SQ_CHECK(sq_slab_alloc(slab, most) == NULL, "wraps with its header");
+    SQ_CHECK(sq_slab_take_failure(slab) && !sq_slab_take_failure(slab), "told once");
     SQ_CHECK(sq_slab_alloc(slab, much) == NULL, "no such memory");
     SQ_CHECK(sq_slab_realloc(slab, p, much) == NULL, "the old one stays");
     SQ_CHECK(sq_slab_realloc(slab, p, most) == NULL, "the old one stays");

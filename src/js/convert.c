@@ -51,7 +51,8 @@ char *sq_js_exception_text(JSContext *ctx, JSValue exception)
     struct sq_buf out = {0};
     size_t len;
 
-    if (JS_IsNull(exception)) {
+    /* The engine throws null where it has no memory for an error; so may a script. */
+    if (JS_IsNull(exception) && sq_js_memory_failed(ctx)) {
         sq_buf_puts(&out, "out of memory");
     } else {
         const char *text = sq_js_text(ctx, exception, &len);

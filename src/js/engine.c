@@ -157,6 +157,11 @@ size_t sq_js_heap_bytes(JSContext *ctx)
     return ctx->rt->malloc_state.malloc_size;
 }
 
+bool sq_js_memory_failed(JSContext *ctx)
+{
+    return sq_slab_take_failure(ctx->rt->malloc_state.opaque);
+}
+
 void sq_js_switch_deinit(JSContext *ctx, struct sq_js_switch *s)
 {
     drop_jobs(ctx, (struct list_head *)s->jobs);

@@ -48,6 +48,8 @@ bool sq_js_is_uncatchable(JSContext *ctx, JSValueConst exception);
 /* Drops the pending jobs of the VU that is in: after an interruption. */
 void sq_js_forget_jobs(JSContext *ctx);
 size_t sq_js_heap_bytes(JSContext *ctx);
+/* Whether an allocation of the realm has failed since the last call. */
+bool sq_js_memory_failed(JSContext *ctx);
 /* Makes the Math.random of the VU that is in reproducible (MOD-16). */
 void sq_js_seed_random(JSContext *ctx, uint64_t seed);
 

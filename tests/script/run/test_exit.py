@@ -232,3 +232,9 @@ def test_handle_summary_that_cannot_be_read(t):
         check(run.logged('error', 'Error: g'), '%s: nothing logged: %s', body, run.stderr)
         equal('TOTAL RESULTS' in run.stdout, printed, body)
     check('\nSrunning' in run.stdout, 'what came before is lost: %r', run.stdout)
+
+
+def test_thrown_null(t):
+    """Only what the engine throws without memory is called so."""
+    run = code(t, 0, 'export default function () { throw null; }')
+    equal([line.msg for line in run.logged('error')], ['null'])
