@@ -146,7 +146,7 @@ const struct sq_option sq_options[] = {
         T(DURATION), AT(ws_handshake_timeout_ns), GROUP(SQUALL), TEST, SQ_OPT_IN_FILE, NULL, "1m0s"},
     {"ws-close-timeout", 0, "WS_CLOSE_TIMEOUT", "wsCloseTimeout", "T", "WebSocket: longest wait for the answer to a Close",
         T(DURATION), AT(ws_close_timeout_ns), GROUP(SQUALL), TEST, SQ_OPT_IN_FILE, NULL, "10s"},
-    {"ws-max-message-size", 0, "WS_MAX_MESSAGE_SIZE", "wsMaxMessageSize", "N", "WebSocket: largest message to receive, in bytes; 0 for no limit",
+    {"ws-max-message-size", 0, "WS_MAX_MESSAGE_SIZE", "wsMaxMessageSize", "N", "WebSocket: largest message to receive, in bytes; 0 for what JavaScript can hold, 2 GiB",
         T(COUNT), AT(ws_max_message_size), GROUP(SQUALL), TEST, SQ_OPT_IN_FILE, NULL, "0"},
     {"ws-fragment-size", 0, "WS_FRAGMENT_SIZE", "wsFragmentSize", "N", "WebSocket: send messages in frames of N bytes; 0 for one frame",
         T(COUNT), AT(ws_fragment_size), GROUP(SQUALL), TEST, SQ_OPT_IN_FILE, NULL, "0"},

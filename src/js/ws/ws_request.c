@@ -280,7 +280,8 @@ void ws_request_open(struct sq_js_instance *self, const struct ws_request *reque
     open->close_timeout_ns = l->close_timeout_ns;
     open->ping_interval_ns = l->ping_interval_ns;
     open->pong_timeout_ns = l->pong_timeout_ns;
-    open->message_bytes_max = (uint64_t)l->message_size;
+    /* What no ArrayBuffer holds could not be handed over, only fill the memory. */
+    open->message_bytes_max = l->message_size ? SQ_MIN(l->message_size, INT32_MAX) : INT32_MAX;
     open->fragment_bytes = (uint64_t)l->fragment_size;
     self->connections++;
     if (!bundle->config->ws_debug)

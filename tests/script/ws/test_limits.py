@@ -186,6 +186,20 @@ export default function () {
     equal(len(run.ev('message')), 1)
 
 
+
+def test_message_that_nothing_can_hold(t):
+    """Without a limit too, memory does not fill with a message that could not be handed over."""
+    for head in (b'\x82\x7f' + (1 << 31).to_bytes(8, 'big'), b'\x02\x7f' + ((1 << 63) - 1).to_bytes(8, 'big'),
+                 encode(BINARY, b'x', fin=False) + b'\x80\x7f' + ((1 << 31) - 1).to_bytes(8, 'big')):
+        def behave(conn, head=head):
+            conn.accept(tail=head)
+            conn.drain()
+        t.servers.clear()
+        server = t.server(behave)
+        run = t.run("export default function () { ws.connect('@WS@/', listen); }")
+        equal(run.events, [['open'], ['error', 'websocket: message too big'], ['close', 1009]])
+        equal(server.conns[0].close_codes, [1009])
+
 def test_fragment_size(t):
     """FW-4."""
     server = t.server(echo)
