@@ -205,7 +205,7 @@ static int read_file(const char *path, struct sq_buf *content)
     while (rc == 0 && (got = fread(chunk, 1, sizeof chunk, file)) > 0)
         rc = sq_buf_append(content, chunk, got);
     if (rc == 0 && ferror(file))
-        rc = -EIO;
+        rc = errno ? -errno : -EIO;
     fclose(file);
     return rc;
 }
@@ -521,7 +521,7 @@ static int apply_segment(struct sq_config *config, struct sq_error *err)
     return rc;
 }
 
-static void check_websockets(const struct sq_config *config, struct sq_buf *bad)
+static void check_numbers(const struct sq_config *config, struct sq_buf *bad)
 {
     const struct {
         const char *key;
@@ -533,6 +533,7 @@ static void check_websockets(const struct sq_config *config, struct sq_buf *bad)
         {"wsCloseTimeout", config->ws_close_timeout_ns, 1},
         {"wsMaxMessageSize", config->ws_max_message_size, 0},
         {"wsFragmentSize", config->ws_fragment_size, 0},
+        {"workers", config->workers, 0},
     };
 
     for (size_t i = 0; i < SQ_COUNT(limits); i++)
@@ -550,7 +551,7 @@ int sq_config_derive(struct sq_config *config, struct sq_error *err)
     read_scenarios(config, &bad);
     if (config->setup_timeout_ns <= 0)
         sq_buf_puts(&bad, "setupTimeout must be more than 0; ");
-    check_websockets(config, &bad);
+    check_numbers(config, &bad);
     if (bad.len)
         rc = sq_error_set(err, SQ_EINVALID, "%.*s", (int)bad.len - 2, sq_buf_cstr(&bad));
     else

@@ -29,6 +29,14 @@ def test_bad_command_lines(t):
         check(run.stderr, '%r: nothing on stderr', args)
 
 
+def test_numbers_that_make_no_sense(t):
+    t.write('s.js', EMPTY)
+    for args, word in ((['--workers', '-1'], 'workers must not be negative'),
+                       (['-c', t.path('.')], 'Is a directory')):
+        run = t.start_args('run', *args, 's.js').wait(code=104)
+        check(word in run.stderr, '%r: %s', args, run.stderr)
+
+
 def test_script_errors(t):
     """EC-3, EC-4, EC-56, EC-60."""
     t.write('d.json', '{}')
