@@ -855,6 +855,39 @@ int sq_js_view_bytes(JSValueConst value, const uint8_t **data, size_t *len)
     return buffer && buffer->shared ? 2 : 1;
 }
 
+/* The engine's own calls look at each byte by itself. */
+JSValue sq_js_ascii_new(JSContext *ctx, struct sq_slice text)
+{
+    if (text.len > JS_STRING_LEN_MAX)
+        return JS_ThrowInternalError(ctx, "string too long");
+    return js_new_string8_len(ctx, (const char *)text.data, (int)text.len);
+}
+
+static bool is_ascii(const uint8_t *p, size_t len)
+{
+    uint64_t seen = 0, word;
+    size_t i = 0;
+
+    for (; i + sizeof word <= len; i += sizeof word) {
+        memcpy(&word, p + i, sizeof word);
+        seen |= word;
+    }
+    for (; i < len; i++)
+        seen |= p[i];
+    return !(seen & UINT64_C(0x8080808080808080));
+}
+
+bool sq_js_ascii_bytes(JSValueConst value, struct sq_slice *out)
+{
+    if (JS_VALUE_GET_TAG(value) != JS_TAG_STRING)
+        return false;
+    const JSString *text = JS_VALUE_GET_STRING(value);
+    if (text->is_wide_char || !is_ascii(text->u.str8, text->len))
+        return false;
+    *out = sq_slice(text->u.str8, text->len);
+    return true;
+}
+
 JSModuleDef *sq_js_find_module(JSContext *ctx, const char *name)
 {
     JSAtom atom = JS_NewAtom(ctx, name);

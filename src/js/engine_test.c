@@ -433,3 +433,43 @@ SQ_TEST(js_changed_builtins_are_noticed)
         realm_close(&r);
     }
 }
+
+SQ_TEST(js_ascii_strings_are_read_where_they_lie)
+{
+    static const struct {
+        const char *source;
+        const char *bytes; /* NULL: not ASCII, or no string */
+    } cases[] = {
+        {"''", ""},
+        {"'a'", "a"},
+        {"'1234567'", "1234567"},
+        {"'12345678'", "12345678"},
+        {"'12345678\\x7f'", "12345678\x7f"},
+        {"'x'.repeat(16) + '\\n'", "xxxxxxxxxxxxxxxx\n"},
+        {"'1234567\\x80'", NULL},
+        {"'\\xff2345678'", NULL},
+        {"'12345678\\xe9'", NULL},
+        {"'\\u20ac'", NULL},
+        {"12", NULL},
+        {"({})", NULL},
+    };
+    struct realm r = realm_open();
+
+    for (size_t i = 0; i < SQ_COUNT(cases); i++) {
+        struct sq_slice bytes = sq_slice("?", 1);
+        sq_js_native_stack(r.ctx, 64 * 1024);
+        JSValue value = JS_Eval(r.ctx, cases[i].source, strlen(cases[i].source), "test.js",
+                                JS_EVAL_TYPE_GLOBAL);
+        bool ascii = sq_js_ascii_bytes(value, &bytes);
+        SQ_CHECK_EQ(ascii, cases[i].bytes != NULL, "%s", cases[i].source);
+        if (ascii) {
+            JSValue copy = sq_js_ascii_new(r.ctx, bytes);
+            SQ_CHECK_EQ(bytes.len, strlen(cases[i].bytes), "%s", cases[i].source);
+            SQ_CHECK(memcmp(bytes.data, cases[i].bytes, bytes.len) == 0, "%s", cases[i].source);
+            SQ_CHECK(JS_StrictEq(r.ctx, value, copy), "%s", cases[i].source);
+            JS_FreeValue(r.ctx, copy);
+        }
+        JS_FreeValue(r.ctx, value);
+    }
+    realm_close(&r);
+}

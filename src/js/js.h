@@ -143,5 +143,10 @@ enum sq_js_kind sq_js_kind(JSValueConst value);
  * 2: the same over a SharedArrayBuffer. 0: another value. Throws nothing; borrowed with the value.
  */
 int sq_js_view_bytes(JSValueConst value, const uint8_t **data, size_t *len);
+/* A string of bytes that are known to be ASCII. */
+JSValue sq_js_ascii_new(JSContext *ctx, struct sq_slice text);
+/* The bytes of a string that holds only ASCII, where they lie: borrowed with the value. False: it
+ * is another value or has to be encoded. */
+bool sq_js_ascii_bytes(JSValueConst value, struct sq_slice *out);
 /* new Proxy(target, handler), whatever the script did to the global Proxy. */
 JSValue sq_js_new_proxy(JSContext *ctx, JSValueConst target, JSValueConst handler);

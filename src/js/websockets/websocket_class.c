@@ -178,6 +178,8 @@ static int read_string(JSContext *ctx, JSValueConst value, struct outgoing *out)
     size_t len;
 
     out->kind = SQ_WS_KIND_TEXT;
+    if (sq_js_ascii_bytes(value, &out->data))
+        return 0;
     out->engine = JS_ToCStringLen(ctx, &len, value);
     if (!out->engine)
         return -1;

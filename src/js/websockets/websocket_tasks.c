@@ -27,6 +27,7 @@ struct task {
     int error_code;
     bool clean, failed; /* END: by Close frames both ways; with an error event */
     bool borrowed;      /* offered: it and its data are the connection's */
+    bool ascii;         /* MESSAGE */
     uint8_t bytes[];
 };
 
@@ -381,7 +382,7 @@ static JSValue origin(JSContext *ctx, const struct websocket *ws)
 static JSValue payload(JSContext *ctx, const struct websocket *ws, const struct task *t)
 {
     if (t->kind == MESSAGE)
-        return text_of(ctx, t->data);
+        return t->ascii ? sq_js_ascii_new(ctx, t->data) : text_of(ctx, t->data);
     return ws->array_buffer ? JS_NewArrayBufferCopy(ctx, t->data.data, t->data.len)
                             : sq_dom_blob_new(ctx, t->data);
 }
@@ -580,9 +581,9 @@ static void on_message(void *user, enum sq_ws_opcode_kind kind, struct sq_slice 
                      .kind = kind == SQ_WS_KIND_TEXT ? MESSAGE : BINARY,
                      .wall_ns = sq_loop_wall(ws->self->vu->worker->loop),
                      .data = data,
-                     .borrowed = true};
+                     .borrowed = true,
+                     .ascii = ascii};
 
-    (void)ascii;
     if (ws->state == WEBSOCKET_CLOSING || ws->state == WEBSOCKET_CLOSED)
         return;
     if (!ws->queued && sq_js_offer(ws->self, &t.base))

@@ -51,7 +51,17 @@ static int run_timer(struct ws_session *s)
     return sq_js_run_jobs(s->self) < 0 ? -1 : 1;
 }
 
-static int deliver_message(struct ws_session *s, enum sq_ws_opcode_kind kind, struct sq_slice data)
+static JSValue message_value(JSContext *ctx, enum sq_ws_opcode_kind kind, struct sq_slice data,
+                             bool ascii)
+{
+    if (kind != SQ_WS_KIND_TEXT)
+        return JS_NewArrayBufferCopy(ctx, data.data, data.len);
+    return ascii ? sq_js_ascii_new(ctx, data)
+                 : JS_NewStringLen(ctx, (const char *)data.data, data.len);
+}
+
+static int deliver_message(struct ws_session *s, enum sq_ws_opcode_kind kind, struct sq_slice data,
+                           bool ascii)
 {
     JSContext *ctx = s->self->cell->ctx;
     enum ws_event_kind event = kind == SQ_WS_KIND_TEXT ? WS_MESSAGE : WS_BINARY;
@@ -59,9 +69,7 @@ static int deliver_message(struct ws_session *s, enum sq_ws_opcode_kind kind, st
     ws_sample(s, SQ_M_WS_MSGS_RECEIVED, sq_loop_wall(s->self->vu->worker->loop), 1);
     if (!ws_listens(s, event))
         return 0;
-    JSValue value = kind == SQ_WS_KIND_TEXT
-                        ? JS_NewStringLen(ctx, (const char *)data.data, data.len)
-                        : JS_NewArrayBufferCopy(ctx, data.data, data.len);
+    JSValue value = message_value(ctx, kind, data, ascii);
     return JS_IsException(value) ? -1 : ws_dispatch(s, event, value);
 }
 
@@ -128,9 +136,9 @@ static int deliver(struct ws_session *s, const struct ws_queued *e)
 
     switch (e->kind) {
     case WS_MESSAGE:
-        return deliver_message(s, SQ_WS_KIND_TEXT, data);
+        return deliver_message(s, SQ_WS_KIND_TEXT, data, false);
     case WS_BINARY:
-        return deliver_message(s, SQ_WS_KIND_BINARY, data);
+        return deliver_message(s, SQ_WS_KIND_BINARY, data, false);
     case WS_PING:
         return ws_dispatch(s, WS_PING, JS_UNDEFINED);
     case WS_PONG:
@@ -145,7 +153,7 @@ static int deliver(struct ws_session *s, const struct ws_queued *e)
 static int take_direct(struct ws_session *s)
 {
     s->direct.offered = false;
-    return deliver_message(s, s->direct.kind, s->direct.data);
+    return deliver_message(s, s->direct.kind, s->direct.data, s->direct.ascii);
 }
 
 static int wait_for_event(struct ws_session *s)

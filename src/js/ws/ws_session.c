@@ -189,13 +189,13 @@ static void on_message(void *user, enum sq_ws_opcode_kind kind, struct sq_slice 
 {
     struct ws_session *s = user;
 
-    (void)ascii;
     if (s->closed)
         return;
     if (s->in_loop && !s->queue && s->self->vu->waiting) {
         ws_session_ref(s); /* the script may end the session meanwhile */
         s->direct.data = data;
         s->direct.kind = kind;
+        s->direct.ascii = ascii;
         s->direct.offered = true;
         sq_vu_run_now(s->self->vu);
         bool taken = !s->direct.offered;

@@ -65,7 +65,7 @@ struct ws_session {
     struct { /* a message the loop side offers while it waits for the VU to take it */
         struct sq_slice data;
         enum sq_ws_opcode_kind kind;
-        bool offered;
+        bool ascii, offered;
     } direct;
     struct ws_outcome outcome;
     struct sq_tagset *tags; /* of the session's samples */

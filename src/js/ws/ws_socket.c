@@ -259,10 +259,13 @@ static char *well_formed(const char *text, size_t len)
 
 static JSValue socket_send(JSContext *ctx, struct ws_session *s, int argc, JSValueConst *argv)
 {
+    struct sq_slice ascii;
     size_t len = 0;
 
     if (argc < 1 || JS_IsUndefined(argv[0]) || JS_IsNull(argv[0]))
         return send_data(ctx, s, SQ_WS_KIND_TEXT, sq_slice("", 0));
+    if (sq_js_ascii_bytes(argv[0], &ascii))
+        return send_data(ctx, s, SQ_WS_KIND_TEXT, ascii);
     const char *text = sq_js_text(ctx, argv[0], &len);
     if (!text)
         return JS_EXCEPTION;
