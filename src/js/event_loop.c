@@ -183,7 +183,7 @@ static int what_next(struct sq_js_instance *self, int64_t *deadline_ns)
     int64_t next = sq_js_next_timer_ns(self);
 
     *deadline_ns = next;
-    if (self->tasks || next <= sq_now_ns()) {
+    if (self->tasks || (next != INT64_MAX && next <= sq_now_ns())) {
         sq_vu_yield_if_due(self->vu, sq_now_ns());
         return stopped(self) ? SQ_ECANCELLED : BATCH;
     }

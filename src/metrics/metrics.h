@@ -125,6 +125,7 @@ struct sq_shard;
 /* keep_samples: also collect every sample for outputs. */
 struct sq_shard *sq_shard_new(struct sq_registry *reg, bool keep_samples);
 void sq_shard_free(struct sq_shard *shard);
+bool sq_shard_keeps_samples(const struct sq_shard *shard);
 /* No lock, no allocation once the metric's sink exists. `tags` is borrowed; metadata may be NULL.
  */
 void sq_shard_add(struct sq_shard *shard, uint32_t metric_id, struct sq_tagset *tags,

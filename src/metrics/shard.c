@@ -51,6 +51,11 @@ void sq_shard_free(struct sq_shard *shard)
     free(shard);
 }
 
+bool sq_shard_keeps_samples(const struct sq_shard *shard)
+{
+    return shard->keep_samples;
+}
+
 /* First sample of a metric in this shard. */
 static void meet_metric(struct sq_shard *shard, uint32_t id)
 {

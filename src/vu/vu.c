@@ -300,6 +300,14 @@ void sq_vu_sample(struct sq_vu *vu, enum sq_metric_id metric, double value)
     sq_vu_sample_tags(vu, metric, vu->tags, sq_wall_ns(), value);
 }
 
+void sq_vu_count(struct sq_vu *vu, enum sq_metric_id metric, struct sq_tagset *tags)
+{
+    /* Only a sample that is kept shows its time; a counter has none. */
+    int64_t wall_ns = sq_shard_keeps_samples(vu->worker->shard) ? sq_wall_ns() : 0;
+
+    sq_vu_sample_tags(vu, metric, tags, wall_ns, 1);
+}
+
 void sq_vu_emit_bytes(struct sq_vu *vu, int64_t wall_ns)
 {
     struct sq_shard *shard = vu->worker->shard;

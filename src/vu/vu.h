@@ -146,6 +146,8 @@ void sq_vu_interrupt_at(struct sq_vu *vu, int64_t deadline_ns);
 void sq_vu_sample(struct sq_vu *vu, enum sq_metric_id metric, double value);
 void sq_vu_sample_tags(struct sq_vu *vu, uint32_t metric, struct sq_tagset *tags, int64_t wall_ns,
                        double value);
+/* Adds 1 to a counter, now. */
+void sq_vu_count(struct sq_vu *vu, enum sq_metric_id metric, struct sq_tagset *tags);
 /* data_sent and data_received since the last emission. */
 void sq_vu_emit_bytes(struct sq_vu *vu, int64_t wall_ns);
 /* Tags of a VU outside groups: run tags, scenario tags, system tags (MET-31). */

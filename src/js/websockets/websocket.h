@@ -85,6 +85,7 @@ void websocket_sync(struct websocket *ws);
 void websocket_stop(struct sq_js_instance *self, struct sq_js_resource *resource, bool cut);
 void websocket_sample(struct websocket *ws, enum sq_metric_id metric, int64_t wall_ns,
                       double value);
+void websocket_count_sent(struct websocket *ws);
 void websocket_opening_free(struct websocket *ws);
 
 /* ---- websocket_url.c ---- */

@@ -244,7 +244,7 @@ static JSValue send_data(JSContext *ctx, struct websocket *ws, const struct outg
         ws->lost_bytes += out->data.len;
     }
     if (rc == 0)
-        websocket_sample(ws, SQ_M_WS_MSGS_SENT, sq_wall_ns(), 1);
+        websocket_count_sent(ws);
     return JS_UNDEFINED;
 }
 
@@ -285,7 +285,7 @@ static int ping(struct websocket *ws, struct sq_slice payload)
 {
     if (!ws->conn || sq_ws_conn_ping(ws->conn, payload) < 0)
         return -1;
-    websocket_sample(ws, SQ_M_WS_MSGS_SENT, sq_wall_ns(), 1);
+    websocket_count_sent(ws);
     return 0;
 }
 
@@ -384,7 +384,7 @@ static void close_socket(struct websocket *ws, const struct close_args *args)
     unsigned code = args->has_code ? (unsigned)args->code : bare ? 1005 : 1000;
 
     if (websocket_close(ws, code, sq_slice(args->reason ? args->reason : "", args->reason_len)))
-        websocket_sample(ws, SQ_M_WS_MSGS_SENT, sq_wall_ns(), 1);
+        websocket_count_sent(ws);
 }
 
 static JSValue socket_close(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)

@@ -145,6 +145,12 @@ void websocket_sample(struct websocket *ws, enum sq_metric_id metric, int64_t wa
         sq_vu_sample_tags(ws->self->vu, metric, ws->tags, wall_ns, value);
 }
 
+void websocket_count_sent(struct websocket *ws)
+{
+    if (ws->tags)
+        sq_vu_count(ws->self->vu, SQ_M_WS_MSGS_SENT, ws->tags);
+}
+
 void websocket_sync(struct websocket *ws)
 {
     if (!ws->conn || ws->turn == ws->self->turn)

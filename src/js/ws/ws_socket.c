@@ -235,8 +235,8 @@ static JSValue send_data(JSContext *ctx, struct ws_session *s, enum sq_ws_opcode
 {
     int rc = s->conn && !s->closed ? sq_ws_conn_send(s->conn, kind, data) : -EPIPE;
 
-    if (!s->over)
-        ws_sample(s, SQ_M_WS_MSGS_SENT, sq_wall_ns(), 1);
+    if (!s->over && s->tags)
+        sq_vu_count(s->self->vu, SQ_M_WS_MSGS_SENT, s->tags);
     if (rc < 0)
         return ws_report_write_error(s, rc) < 0 ? JS_EXCEPTION : JS_UNDEFINED;
     if (sq_ws_conn_buffered(s->conn) > SQ_WS_HIGH_WATER) {
