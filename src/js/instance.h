@@ -116,6 +116,7 @@ struct sq_js_cell {
     JSValue execution[SQ_EXECUTION_COUNT]; /* objects once the script imported the module */
     JSAtom socket_atoms[7];                /* names of the Socket's methods (k6_ws.c) */
     JSAtom event_atoms[8];                 /* event types of WebSocket and AbortSignal (events.c) */
+    JSValue event_model; /* never shown: keeps the shape of message events from being made anew */
 };
 
 struct sq_js_worker {

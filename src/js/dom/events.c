@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "js/dom/dom.h"
 
-static JSClassID classes[4];    /* by dom_event_kind; one layout */
+static JSClassID classes[4];    /* by dom_event_kind, one after another; one layout */
 static JSClassID trusted_class; /* never instantiated: holds the getter of isTrusted */
 
 static const char *const type_names[DOM_EVENT_TYPES] = {
@@ -28,12 +28,10 @@ JSAtom sq_dom_atom(const struct sq_js_instance *self, enum dom_event_type type)
 
 struct dom_event *sq_dom_event(JSValueConst value)
 {
-    JSClassID id = JS_VALUE_GET_TAG(value) == JS_TAG_OBJECT ? JS_GetClassID((JSValue)value) : 0;
+    JSClassID id;
+    struct dom_event *e = JS_GetAnyOpaque(value, &id);
 
-    for (size_t i = 0; i < SQ_COUNT(classes); i++)
-        if (id == classes[i])
-            return JS_GetOpaque(value, id);
-    return NULL;
+    return id - classes[0] < SQ_COUNT(classes) ? e : NULL;
 }
 
 static double since_start_ms(const struct sq_js_instance *self, int64_t now_ns)
@@ -95,7 +93,7 @@ JSValue sq_dom_event_new(JSContext *ctx, enum dom_event_kind kind, JSAtom type, 
 {
     JSValue object = new_event(ctx, kind, JS_UNDEFINED, type, wall_ns);
 
-    if (!JS_IsException(object))
+    if (SQ_LIKELY(!JS_IsException(object)))
         sq_dom_event(object)->trusted = true;
     return object;
 }
@@ -595,7 +593,7 @@ static JSValue construct_error(JSContext *ctx, JSValueConst new_target, int argc
 void sq_dom_event_class_ids(void)
 {
     for (size_t i = 0; i < SQ_COUNT(classes); i++)
-        JS_NewClassID(&classes[i]);
+        sq_assert(JS_NewClassID(&classes[i]) == classes[0] + i);
     JS_NewClassID(&trusted_class);
 }
 
@@ -615,12 +613,13 @@ void sq_dom_event_register(JSRuntime *rt)
 
 struct dom_event_classes sq_dom_event_classes(JSContext *ctx)
 {
+    struct sq_js_cell *cell = JS_GetContextOpaque(ctx);
     struct dom_event_classes c;
 
     c.event = sq_dom_define(ctx, classes[DOM_EVENT], "Event", construct_event, 1, JS_UNDEFINED,
                             LIST(event_members));
     JSValue proto = JS_GetClassProto(ctx, classes[DOM_EVENT]);
-    if (((const struct sq_js_cell *)JS_GetContextOpaque(ctx))->standard)
+    if (cell->standard)
         make_unforgeable(ctx, proto);
     c.message = sq_dom_define(ctx, classes[DOM_MESSAGE_EVENT], "MessageEvent", construct_message, 1,
                               proto, LIST(message_members));
@@ -629,5 +628,7 @@ struct dom_event_classes sq_dom_event_classes(JSContext *ctx)
     c.error = sq_dom_define(ctx, classes[DOM_ERROR_EVENT], "ErrorEvent", construct_error, 1, proto,
                             LIST(error_members));
     JS_FreeValue(ctx, proto);
+    JS_FreeValue(ctx, cell->event_model);
+    cell->event_model = JS_NewObjectClass(ctx, (int)classes[DOM_MESSAGE_EVENT]);
     return c;
 }
