@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -74,10 +75,22 @@ static ssize_t system_failed(struct sq_stream *s, const char *verb)
     return failed(s, -error, sq_stream_text(s, verb, what));
 }
 
+/* Not recv and send: each is a point of cancellation, which the C library opens and closes by two
+ * atomic operations in a program of several threads. */
+static ssize_t receive(int fd, void *data, size_t len)
+{
+    return syscall(SYS_recvfrom, fd, data, len, 0, NULL, NULL);
+}
+
+static ssize_t transmit(int fd, const void *data, size_t len)
+{
+    return syscall(SYS_sendto, fd, data, len, MSG_NOSIGNAL, NULL, 0);
+}
+
 static ssize_t plain_read(struct sq_stream *s, void *data, size_t len)
 {
     for (;;) {
-        ssize_t got = recv(s->fd, data, len, 0);
+        ssize_t got = receive(s->fd, data, len);
         if (SQ_LIKELY(got > 0)) {
             if (s->counters)
                 s->counters->received_bytes += (uint64_t)got;
@@ -97,7 +110,7 @@ static ssize_t plain_read(struct sq_stream *s, void *data, size_t len)
 static ssize_t plain_write(struct sq_stream *s, const void *data, size_t len)
 {
     for (;;) {
-        ssize_t put = send(s->fd, data, len, MSG_NOSIGNAL);
+        ssize_t put = transmit(s->fd, data, len);
         if (SQ_LIKELY(put >= 0)) {
             if (s->counters)
                 s->counters->sent_bytes += (uint64_t)put;
