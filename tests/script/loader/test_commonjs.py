@@ -196,8 +196,8 @@ def test_ENG_15_chains_of_files(t):
     done = run(t, 'f0.js', dict(files, **{'f20.js': 'exports.n = 1;', 'f0.js': files['f0.js'] +
                                           'exports.default = () => console.log(exports.n);'}))
     equal(said(done), ['21'])
-    files = {'f%d.js' % i: "exports.n = 1 + require('./f%d.js').n;" % (i + 1) for i in range(300)}
-    complains(run(t, 'f0.js', dict(files, **{'f300.js': 'exports.n = 1;'}), code=107), 'stack overflow')
+    files = {'f%d.js' % i: "exports.n = 1 + require('./f%d.js').n;" % (i + 1) for i in range(2000)}
+    complains(run(t, 'f0.js', dict(files, **{'f2000.js': 'exports.n = 1;'}), code=107), 'stack overflow')
 
 
 def test_ENG_16_built_in_modules_in_commonjs(t):
