@@ -100,6 +100,7 @@ static int prepare(struct sq_cli_test *t, struct sq_error *err)
         return sq_cli_fail(t, rc, sq_config_exit_code(c));
     for (size_t i = 0; i < c->warnings.count; i++)
         sq_log(SQ_LOG_WARN, "options", "%s", c->warnings.items[i]);
+    sq_config_log_sources(c);
     if ((rc = sq_js_check_exports(&t->run, &exit_code, err)) < 0)
         return sq_cli_fail(t, rc, exit_code);
     if ((rc = sq_cli_net_options(c, &t->bundle->net_options, err)) < 0)
@@ -172,20 +173,20 @@ static void run_test(struct sq_cli_test *t)
     wait_while_paused(t);
     if (run->stopping)
         return;
-    run->phase = SQ_PHASE_SETUP;
+    sq_run_enter(run, SQ_PHASE_SETUP);
     run->started_ns = sq_now_ns();
     run->started_wall_ns = sq_wall_ns();
     rc = sq_js_setup(run, &err);
     report_phase(t, rc, &err, SQ_EXIT_SETUP_TIMEOUT);
     if (rc == 0 && !run->stopping) {
         sq_run_execute(run);
-        run->phase = SQ_PHASE_TEARDOWN;
+        sq_run_enter(run, SQ_PHASE_TEARDOWN);
         err = (struct sq_error){0};
         rc = sq_js_teardown(run, &err);
         report_phase(t, rc, &err, SQ_EXIT_TEARDOWN_TIMEOUT);
     }
     run->ended_ns = sq_now_ns();
-    run->phase = SQ_PHASE_ENDED;
+    sq_run_enter(run, SQ_PHASE_ENDED);
 }
 
 /* ---- after the run ---- */

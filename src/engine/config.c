@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/duration.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "engine/options.h"
 #include "engine/segment.h"
@@ -107,6 +108,30 @@ int sq_config_apply(struct sq_config *config, const struct sq_option *o, json_t 
         config->hidden->tags[from] = json_incref(value);
     }
     return rc;
+}
+
+void sq_config_log_sources(const struct sq_config *config)
+{
+    static const char *const sources[] = {
+        [SQ_FROM_FILE] = "the config file",
+        [SQ_FROM_SCRIPT] = "the script",
+        [SQ_FROM_ENV] = "the environment",
+        [SQ_FROM_FLAG] = "the command line",
+    };
+
+    for (size_t i = 0; i < sq_options_count; i++) {
+        const struct sq_option *o = &sq_options[i];
+        if (config->from[i] == SQ_FROM_DEFAULT)
+            continue;
+        /* Certificates and their passwords stay out of the log. */
+        const json_t *value = o->key && o->type != SQ_OPT_TLS_AUTH
+                                  ? json_object_get(config->hidden->shown, o->key)
+                                  : NULL;
+        char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+        sq_log(SQ_LOG_DEBUG, "options", "%s%s%.200s comes from %s", o->flag ? o->flag : o->key,
+               text ? " = " : "", text ? text : "", sources[config->from[i]]);
+        free(text);
+    }
 }
 
 /* Script options and config file -------------------------------------------------------------- */

@@ -122,7 +122,7 @@ struct sq_config {
 
     struct sq_config_hidden *hidden; /* what only src/engine needs */
 
-    /* Where each row of the option table got its value from, in table order; for `inspect`. */
+    /* Where each row of the option table got its value from, in table order. */
     enum sq_source *from;
     /* Lines the user must see once logging is up ("options.foo is unknown, did you mean ..."). */
     struct sq_string_list warnings;
@@ -171,6 +171,8 @@ char *sq_config_json(const struct sq_config *config);
 /* The same for exec.test.options (MOD-33): vus, iterations, duration and stages are left out,
  * consoleOutput and localIPs are there. owned: free */
 char *sq_config_json_test_options(const struct sq_config *config);
+/* A debug line for each option that is set: its value, and which level it comes from. */
+void sq_config_log_sources(const struct sq_config *config);
 /* Is the feature flag set (ENG-62)? */
 bool sq_config_feature(const struct sq_config *config, const char *name);
 /* Longest possible run, ns: the end of the plan of all scenarios. After sq_config_derive. */

@@ -545,6 +545,21 @@ static struct sq_vu *add_vu(struct sq_run *run, struct sq_worker *worker)
     return vu;
 }
 
+void sq_run_enter(struct sq_run *run, enum sq_run_phase phase)
+{
+    static const char *const names[] = {
+        [SQ_PHASE_LOAD] = "loading the script",
+        [SQ_PHASE_INIT] = "initialising VUs",
+        [SQ_PHASE_SETUP] = "setup",
+        [SQ_PHASE_RUNNING] = "running the scenarios",
+        [SQ_PHASE_TEARDOWN] = "teardown",
+        [SQ_PHASE_ENDED] = "the run has ended",
+    };
+
+    run->phase = phase;
+    sq_log(SQ_LOG_DEBUG, "run", "%s", names[phase]);
+}
+
 int sq_run_start_workers(struct sq_run *run, struct sq_error *err)
 {
     const struct sq_config *config = run->config;
@@ -552,7 +567,7 @@ int sq_run_start_workers(struct sq_run *run, struct sq_error *err)
     size_t cores = (size_t)SQ_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
     size_t workers = config->workers > 0 ? (size_t)config->workers : cores;
 
-    run->phase = SQ_PHASE_INIT;
+    sq_run_enter(run, SQ_PHASE_INIT);
     sq_timer_start(run->loop, &run->second_timer, sq_now_ns() + SQ_NS_PER_S);
     sq_timer_start(run->loop, &run->collect_timer, sq_now_ns() + COLLECT_NS);
     if (run->hooks.tick) {
@@ -693,7 +708,7 @@ void sq_run_execute(struct sq_run *run)
 {
     const struct sq_config *config = run->config;
 
-    run->phase = SQ_PHASE_RUNNING;
+    sq_run_enter(run, SQ_PHASE_RUNNING);
     run->phase_done = false;
     run->schedule_timer = SQ_TIMER_INIT(schedule_due);
     run->executing_ns = sq_now_ns();

@@ -115,6 +115,7 @@ int sq_run_catch_signals(struct sq_run *run, struct sq_error *err);
 int sq_run_job(struct sq_run *run, struct sq_vu *vu, void (*job)(struct sq_vu *vu),
                int64_t timeout_ns);
 
+void sq_run_enter(struct sq_run *run, enum sq_run_phase phase);
 /* Starts worker threads and initialises all planned VUs. Negative with words and exit_code set. */
 int sq_run_start_workers(struct sq_run *run, struct sq_error *err);
 /* Runs the scenarios to their end, or until sq_run_stop. */

@@ -163,3 +163,17 @@ def test_frozen_environment(t):
     equal(done.events, [['TypeError', '1', False]])
     equal({s.tags.get('k6_feature_freeze_env') for s in done.of('iterations')}, {'true'})
     equal(run(t, 0, script, '-e', 'A=1', env={'K6_FEATURES': 'freeze-env'}).events, [['TypeError', '1', False]])
+
+
+def test_verbose_tells_sources_and_phases(t):
+    t.write('c.json', '{"userAgent": "me"}')
+    done = run(t, 0, options("{ iterations: 2, tags: { a: 'b' } }") + IT, '-v', '-u', '2', '-c', t.path('c.json'),
+               env={'K6_MIN_ITERATION_DURATION': '1ms'})
+    told = [line.msg for line in done.logged('debug')]
+    for line in ('vus = 2 comes from the command line', 'iterations = 2 comes from the script',
+                 'user-agent = "me" comes from the config file',
+                 'min-iteration-duration = "1ms" comes from the environment'):
+        check(line in told, '%r is not in %r', line, told)
+    phases = ['initialising VUs', 'setup', 'running the scenarios', 'teardown', 'the run has ended']
+    equal([line for line in told if line in phases], phases)
+    equal(run(t, 0, IT).logged('debug'), [])
