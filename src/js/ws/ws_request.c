@@ -311,7 +311,7 @@ const char *ws_failure_words(int error_code, const char *reason)
 
 void ws_log_failure(struct sq_js_instance *self, const char *url, int status, const char *reason)
 {
-    enum { TOLD_ALL = 10 };
+    enum { TOLD_ALL = 10, URL_SHOWN = 1000 /* bytes: enough for a token in the query */ };
     uint64_t times = sq_js_times(self->cell->worker->bundle, ws_failure_words(0, reason));
     bool told = times <= TOLD_ALL || (times & (times - 1)) == 0;
     char often[64] = "", answer[32] = "";
@@ -322,9 +322,10 @@ void ws_log_failure(struct sq_js_instance *self, const char *url, int status, co
     if (status)
         snprintf(answer, sizeof answer, " (status %d)", status);
     if (url) {
+        struct sq_slice all = sq_slice_str(url);
         sq_buf_puts(&shown, " to '");
-        sq_ws_trace_hide_userinfo(&shown, sq_slice_str(url));
-        sq_buf_putc(&shown, '\'');
+        sq_ws_trace_hide_userinfo(&shown, sq_slice(all.data, SQ_MIN(all.len, (size_t)URL_SHOWN)));
+        sq_buf_puts(&shown, all.len > URL_SHOWN ? "...'" : "'");
     }
     sq_log(told ? SQ_LOG_WARN : SQ_LOG_DEBUG, "ws", "WebSocket connection%s failed: %s%s%s",
            sq_buf_cstr(&shown), reason, answer, often);

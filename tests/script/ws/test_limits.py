@@ -369,3 +369,10 @@ export default function () { ws.connect('ws://far.test/', () => {}); }''',
     tags = run.of('ws_sessions')[0].tags
     equal((tags['error'], tags['error_code']), ('Forbidden', '1000'))
     check(run.logged('warning', 'Forbidden'), 'not in the log')
+
+
+def test_long_url_in_the_log(t):
+    """A URL of a megabyte is told in part."""
+    run = t.run("export default function () { ev('s', ws.connect('ws://127.0.0.1:1/' + 'u'.repeat(2000000), () => {}).status); }")
+    line, = run.logged('warning')
+    check("uuu...' failed: malformed URL: it is longer than 1 MiB" in line.msg and len(line.msg) < 1200, 'log: %.2000s', line.msg)
