@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "fiber/switch.h"
@@ -89,6 +90,15 @@ struct sq_fiber_pool {
 static _Thread_local struct sq_fiber *current;
 
 /* ---- stacks ---- */
+
+size_t sq_fiber_stack_bytes(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        return SQ_FIBER_STACK_LEAST;
+    return SQ_FIBER_STACK_BYTES;
+}
 
 struct sq_fiber_pool *sq_fiber_pool_new(size_t stack_bytes)
 {

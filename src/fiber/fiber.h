@@ -28,7 +28,12 @@ struct sq_fiber_pool;
 #ifndef SQ_FIBER_STACK_SCALE
 #define SQ_FIBER_STACK_SCALE 1
 #endif
-enum { SQ_FIBER_STACK_BYTES = 512 * 1024 * SQ_FIBER_STACK_SCALE };
+enum {
+    SQ_FIBER_STACK_BYTES = 512 * 1024 * SQ_FIBER_STACK_SCALE,
+    SQ_FIBER_STACK_LEAST = 64 * 1024 * SQ_FIBER_STACK_SCALE,
+};
+/* SQ_FIBER_STACK_BYTES, or the least where `ulimit -v` makes addresses dear. */
+size_t sq_fiber_stack_bytes(void);
 
 /* `stack_bytes` is address space for each fiber, rounded up to pages, the guard page not counted;
  * at least 16 KiB. Owned: sq_fiber_pool_free. Maps nothing yet. */

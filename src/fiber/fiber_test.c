@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -473,4 +474,18 @@ SQ_TEST(fiber_threads_have_their_own)
         SQ_CHECK_EQ(sums[i], 50 * 100 * 16, "thread %d", i);
     }
     SQ_CHECK(sq_fiber_self() == NULL, "none here");
+}
+
+SQ_TEST(fiber_stack_bytes_under_a_limit)
+{
+    struct rlimit before, limited;
+
+    SQ_CHECK_EQ(getrlimit(RLIMIT_AS, &before), 0);
+    limited = before;
+    limited.rlim_cur = RLIM_INFINITY - 1; /* a limit, but none that anything meets */
+    if (setrlimit(RLIMIT_AS, &limited) == 0)
+        SQ_CHECK_EQ(sq_fiber_stack_bytes(), (size_t)SQ_FIBER_STACK_LEAST);
+    setrlimit(RLIMIT_AS, &before);
+    if (before.rlim_cur == RLIM_INFINITY)
+        SQ_CHECK_EQ(sq_fiber_stack_bytes(), (size_t)SQ_FIBER_STACK_BYTES);
 }

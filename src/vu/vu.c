@@ -19,7 +19,7 @@ int sq_worker_init(struct sq_worker *w, struct sq_run *run, struct sq_loop *loop
                    const struct sq_script_ops *ops, unsigned index, struct sq_error *err)
 {
     *w = (struct sq_worker){.loop = loop, .run = run, .ops = ops, .index = index};
-    w->fibers = sq_fiber_pool_new(SQ_FIBER_STACK_BYTES);
+    w->fibers = sq_fiber_pool_new(sq_fiber_stack_bytes());
     w->shard = sq_run_new_shard(run);
     w->spare_shard = sq_run_new_shard(run);
     w->checks = sq_check_tree_new();
