@@ -888,6 +888,14 @@ bool sq_js_ascii_bytes(JSValueConst value, struct sq_slice *out)
     return true;
 }
 
+bool sq_js_is_untouched(JSValueConst object, JSValueConst model)
+{
+    const JSObject *p = JS_VALUE_GET_OBJ(object);
+
+    return p->header.ref_count == 1 && p->weakref_count == 0 && p->extensible &&
+           p->shape == JS_VALUE_GET_OBJ(model)->shape;
+}
+
 JSModuleDef *sq_js_find_module(JSContext *ctx, const char *name)
 {
     JSAtom atom = JS_NewAtom(ctx, name);

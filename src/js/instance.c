@@ -285,6 +285,7 @@ static void free_cell(struct sq_js_cell *cell)
         JS_FreeAtom(ctx, cell->socket_atoms[i]);
     for (size_t i = 0; i < SQ_COUNT(cell->event_atoms); i++)
         JS_FreeAtom(ctx, cell->event_atoms[i]);
+    JS_FreeValue(ctx, cell->event_spare);
     JS_FreeValue(ctx, cell->event_model);
     for (size_t i = 0; i < SQ_COUNT(cell->execution); i++)
         JS_FreeValue(ctx, cell->execution[i]);
@@ -306,7 +307,7 @@ static struct sq_js_cell *new_cell(struct sq_js_worker *w)
 
     cell->worker = w;
     cell->main_template = JS_UNDEFINED;
-    cell->event_model = JS_UNDEFINED;
+    cell->event_model = cell->event_spare = JS_UNDEFINED;
     cell->ctx = sq_js_realm_new(w->slab);
     if (!cell->ctx)
         sq_panic("out of memory for a script realm");

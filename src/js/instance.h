@@ -116,7 +116,8 @@ struct sq_js_cell {
     JSValue execution[SQ_EXECUTION_COUNT]; /* objects once the script imported the module */
     JSAtom socket_atoms[7];                /* names of the Socket's methods (k6_ws.c) */
     JSAtom event_atoms[8];                 /* event types of WebSocket and AbortSignal (events.c) */
-    JSValue event_model; /* never shown: keeps the shape of message events from being made anew */
+    JSValue event_model; /* a MessageEvent that no script sees: its shape is that of all */
+    JSValue event_spare; /* one that has served and is as new, or undefined */
 };
 
 struct sq_js_worker {

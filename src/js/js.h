@@ -148,5 +148,8 @@ JSValue sq_js_ascii_new(JSContext *ctx, struct sq_slice text);
 /* The bytes of a string that holds only ASCII, where they lie: borrowed with the value. False: it
  * is another value or has to be encoded. */
 bool sq_js_ascii_bytes(JSValueConst value, struct sq_slice *out);
+/* Nothing but the caller holds the object, weakly or not, and it has no property or prototype that
+ * `model`, a new object of its class, has not: a script could not tell it from a new one. */
+bool sq_js_is_untouched(JSValueConst object, JSValueConst model);
 /* new Proxy(target, handler), whatever the script did to the global Proxy. */
 JSValue sq_js_new_proxy(JSContext *ctx, JSValueConst target, JSValueConst handler);

@@ -116,6 +116,9 @@ struct dom_event {
 JSAtom sq_dom_atom(const struct sq_js_instance *self, enum dom_event_type type);
 /* A trusted event; `wall_ns` 0: now. */
 JSValue sq_dom_event_new(JSContext *ctx, enum dom_event_kind kind, JSAtom type, int64_t wall_ns);
+/* After its dispatch. Takes the event: one of a message that the script has neither kept nor
+ * changed will serve the realm's next message. */
+void sq_dom_event_done(JSContext *ctx, JSValue event);
 /* NULL for other values. */
 struct dom_event *sq_dom_event(JSValueConst value);
 /* Message: data, origin. Consume their values. */

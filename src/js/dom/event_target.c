@@ -149,18 +149,25 @@ static JSValue call(JSContext *ctx, const struct dom_listener *l, JSValueConst o
     return result;
 }
 
+struct dispatch {
+    struct dom_target *target; /* part of `object` */
+    JSValueConst object, event;
+    struct dom_event *e; /* behind `event` */
+    uint32_t count;      /* of listeners when it began */
+    bool task;
+};
+
 /* One listener. -1: it threw, or the VU is to stop. */
-static int call_listener(JSContext *ctx, struct dom_target *t, uint32_t i, JSValueConst object,
-                         JSValueConst event, bool task)
+static int call_listener(JSContext *ctx, const struct dispatch *d, uint32_t i)
 {
-    struct dom_event *e = sq_dom_event(event);
-    struct dom_listener l = t->items[i];
+    struct dom_event *e = d->e;
+    struct dom_listener l = d->target->items[i];
 
     l.callback = JS_DupValue(ctx, l.callback);
     e->passive = l.flags & DOM_PASSIVE;
     if (l.flags & DOM_ONCE)
-        remove_at(ctx, t, i);
-    JSValue result = call(ctx, &l, object, event);
+        remove_at(ctx, d->target, i);
+    JSValue result = call(ctx, &l, d->object, d->event);
     e->passive = false;
     if (l.flags & DOM_ATTRIBUTE && JS_IsBool(result) && !JS_VALUE_GET_BOOL(result) && e->cancelable)
         e->canceled = true;
@@ -168,7 +175,7 @@ static int call_listener(JSContext *ctx, struct dom_target *t, uint32_t i, JSVal
     if (JS_IsException(result))
         return -1;
     JS_FreeValue(ctx, result);
-    return task && sq_js_run_jobs(sq_js_self(ctx)) < 0 ? -1 : 0;
+    return d->task && sq_js_run_jobs(sq_js_self(ctx)) < 0 ? -1 : 0;
 }
 
 /* In the default profile a socket's on* attribute goes first, wherever it stands (P of 5.1). */
@@ -188,16 +195,13 @@ static bool belongs(const struct dom_listener *l, enum which which)
     }
 }
 
-static int walk(JSContext *ctx, struct dom_target *t, JSValueConst object, JSValueConst event,
-                bool task, enum which which, uint32_t count)
+static int walk(JSContext *ctx, const struct dispatch *d, enum which which)
 {
-    struct dom_event *e = sq_dom_event(event);
-
-    for (uint32_t i = 0; i < count && !e->stop_immediate; i++) {
-        const struct dom_listener *l = &t->items[i];
-        if (l->type != e->type || !belongs(l, which))
+    for (uint32_t i = 0; i < d->count && !d->e->stop_immediate; i++) {
+        const struct dom_listener *l = &d->target->items[i];
+        if (l->type != d->e->type || !belongs(l, which))
             continue;
-        if (call_listener(ctx, t, i, object, event, task) < 0)
+        if (call_listener(ctx, d, i) < 0)
             return -1;
     }
     return 0;
@@ -207,7 +211,7 @@ int sq_dom_dispatch(JSContext *ctx, struct dom_target *t, JSValueConst object, J
                     bool task)
 {
     struct dom_event *e = sq_dom_event(event);
-    uint32_t count = t->count;
+    struct dispatch d = {t, object, event, e, t->count, task};
     int rc = 0;
 
     e->dispatching = true;
@@ -217,9 +221,9 @@ int sq_dom_dispatch(JSContext *ctx, struct dom_target *t, JSValueConst object, J
     t->dispatching++;
     /* DOM 2.9: the target is on the path of both phases, and "stop" ends what is left of it. */
     if (!e->stop)
-        rc = walk(ctx, t, object, event, task, t->k6_rules ? ATTRIBUTES : CAPTURING, count);
+        rc = walk(ctx, &d, t->k6_rules ? ATTRIBUTES : CAPTURING);
     if (rc == 0 && (t->k6_rules ? !e->stop_immediate : !e->stop))
-        rc = walk(ctx, t, object, event, task, t->k6_rules ? LISTENERS : BUBBLING, count);
+        rc = walk(ctx, &d, t->k6_rules ? LISTENERS : BUBBLING);
     if (--t->dispatching == 0 && t->holes)
         close_holes(t);
     JS_FreeValue(ctx, e->current_target);

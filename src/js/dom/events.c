@@ -70,6 +70,37 @@ static void make_unforgeable(JSContext *ctx, JSValueConst proto)
     JS_FreeAtom(ctx, atom);
 }
 
+static void init(JSContext *ctx, struct dom_event *e, enum dom_event_kind kind, JSAtom type,
+                 int64_t wall_ns)
+{
+    *e = (struct dom_event){.target = JS_NULL, .current_target = JS_NULL, .kind = (uint8_t)kind};
+    for (size_t i = 0; i < SQ_COUNT(e->detail); i++)
+        e->detail[i] = JS_UNDEFINED;
+    e->type = JS_DupAtom(ctx, type);
+    e->timestamp_ms = (double)(wall_ns ? wall_ns : sq_wall_ns()) / SQ_NS_PER_MS;
+    e->time_stamp_ms = since_start_ms(sq_js_self(ctx), sq_now_ns());
+}
+
+static void drop(JSRuntime *rt, JSValue *value)
+{
+    JSValue old = *value;
+
+    *value = JS_UNDEFINED;
+    JS_FreeValueRT(rt, old);
+}
+
+static void clear(JSRuntime *rt, struct dom_event *e)
+{
+    JSAtom type = e->type;
+
+    drop(rt, &e->target);
+    drop(rt, &e->current_target);
+    for (size_t i = 0; i < SQ_COUNT(e->detail); i++)
+        drop(rt, &e->detail[i]);
+    e->type = JS_ATOM_NULL;
+    JS_FreeAtomRT(rt, type);
+}
+
 static JSValue new_event(JSContext *ctx, enum dom_event_kind kind, JSValueConst new_target,
                          JSAtom type, int64_t wall_ns)
 {
@@ -78,24 +109,41 @@ static JSValue new_event(JSContext *ctx, enum dom_event_kind kind, JSValueConst 
     if (JS_IsException(object))
         return object;
     struct dom_event *e = sq_xmalloc(sizeof *e);
-    *e = (struct dom_event){.target = JS_NULL, .current_target = JS_NULL, .kind = (uint8_t)kind};
-    for (size_t i = 0; i < SQ_COUNT(e->detail); i++)
-        e->detail[i] = JS_UNDEFINED;
-    e->type = JS_DupAtom(ctx, type);
-    e->timestamp_ms = (double)(wall_ns ? wall_ns : sq_wall_ns()) / SQ_NS_PER_MS;
-    e->time_stamp_ms = since_start_ms(sq_js_self(ctx), sq_now_ns());
     JS_SetOpaque(object, e);
+    init(ctx, e, kind, type, wall_ns);
     define_trusted(ctx, object);
     return object;
 }
 
 JSValue sq_dom_event_new(JSContext *ctx, enum dom_event_kind kind, JSAtom type, int64_t wall_ns)
 {
-    JSValue object = new_event(ctx, kind, JS_UNDEFINED, type, wall_ns);
+    struct sq_js_cell *cell = JS_GetContextOpaque(ctx);
+    JSValue object = JS_UNDEFINED;
 
-    if (SQ_LIKELY(!JS_IsException(object)))
+    if (kind == DOM_MESSAGE_EVENT && JS_IsObject(cell->event_spare)) {
+        object = cell->event_spare;
+        cell->event_spare = JS_UNDEFINED;
+        init(ctx, sq_dom_event(object), kind, type, wall_ns);
+    } else {
+        object = new_event(ctx, kind, JS_UNDEFINED, type, wall_ns);
+    }
+    if (!JS_IsException(object))
         sq_dom_event(object)->trusted = true;
     return object;
+}
+
+void sq_dom_event_done(JSContext *ctx, JSValue event)
+{
+    struct sq_js_cell *cell = JS_GetContextOpaque(ctx);
+    struct dom_event *e = sq_dom_event(event);
+
+    if (e->kind == DOM_MESSAGE_EVENT && !JS_IsObject(cell->event_spare) &&
+        JS_IsObject(cell->event_model) && sq_js_is_untouched(event, cell->event_model)) {
+        clear(JS_GetRuntime(ctx), e);
+        cell->event_spare = event;
+    } else {
+        JS_FreeValue(ctx, event);
+    }
 }
 
 void sq_dom_event_message(JSContext *ctx, JSValueConst event, JSValue data, JSValue origin)
@@ -122,13 +170,8 @@ static void finalizer(JSRuntime *rt, JSValue value)
 {
     struct dom_event *e = sq_dom_event(value);
 
-    if (!e)
-        return;
-    JS_FreeValueRT(rt, e->target);
-    JS_FreeValueRT(rt, e->current_target);
-    for (size_t i = 0; i < SQ_COUNT(e->detail); i++)
-        JS_FreeValueRT(rt, e->detail[i]);
-    JS_FreeAtomRT(rt, e->type);
+    if (e)
+        clear(rt, e);
     free(e);
 }
 
@@ -630,5 +673,6 @@ struct dom_event_classes sq_dom_event_classes(JSContext *ctx)
     JS_FreeValue(ctx, proto);
     JS_FreeValue(ctx, cell->event_model);
     cell->event_model = JS_NewObjectClass(ctx, (int)classes[DOM_MESSAGE_EVENT]);
+    define_trusted(ctx, cell->event_model);
     return c;
 }

@@ -267,7 +267,7 @@ static int fire(struct websocket *ws, JSValue event)
     JSValue object = JS_DupValue(ctx, ws->object);
     int rc = sq_dom_dispatch(ctx, &ws->target, object, event, true);
     JS_FreeValue(ctx, object);
-    JS_FreeValue(ctx, event);
+    sq_dom_event_done(ctx, event);
     return rc;
 }
 

@@ -238,6 +238,35 @@ def test_event_objects(t):
     equal(standard.one('origin'), t.servers[0].ws)
 
 
+def test_each_message_has_a_new_event(t):
+    """Whatever the script did to the events before it: kept, changed or watched them."""
+    t.server(echo)
+    for r in both(t, '''
+  const ws = new WebSocket('@WS@/');
+  const proto = Object.getPrototypeOf(new MessageEvent('m'));
+  let kept, weak;
+  const deeds = [
+    (e) => {}, (e) => { kept = e; }, (e) => { e.mark = 1; }, (e) => { weak = new WeakRef(e); },
+    (e) => Object.freeze(e), (e) => Object.setPrototypeOf(e, { data: 'no' }), (e) => e.initEvent('other', true, true),
+    (e) => e.stopImmediatePropagation(), async (e) => { await null; kept = [kept, e]; }, (e) => { e.x = 1; delete e.x; },
+    (e) => { Object.defineProperty(e, 'data', { value: 'mine' }); }, (e) => {}, (e) => {},
+  ];
+  ws.onopen = () => ws.send('0');
+  ws.onmessage = (e) => {
+    const own = Object.getOwnPropertyNames(e).filter((n) => n !== 'isTrusted');
+    ev('event', e.data, e.type, own, Object.isExtensible(e), Object.getPrototypeOf(e) === proto, e.cancelable,
+       e.target === ws, weak ? weak.deref() === undefined : 0);
+    const n = +e.data;
+    deeds[n](e);
+    if (n + 1 < deeds.length) ws.send(String(n + 1));
+    else ws.close();
+  };
+  ws.onclose = () => ev('kept', kept[0].data, kept[1].data);'''):
+        equal(r.ev('event'), [['event', str(n), 'message', [], True, True, False, True, n > 3 or 0]
+                              for n in range(13)])
+        equal(r.ev('kept'), [['kept', '1', '8']])
+
+
 def test_constructed_events(t):
     r = run(t, '''
   const e = new Event('a', { bubbles: true, cancelable: true });
