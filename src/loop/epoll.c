@@ -80,6 +80,16 @@ int64_t sq_loop_update_now(struct sq_loop *loop)
     return loop->now_ns;
 }
 
+/* ---- cold memory ---- */
+
+/* Of hundreds that are ready each has left the cache since its last turn. While one is served the
+ * next one's callback and what lies beside it come. */
+static void fetch(const void *owner)
+{
+    __builtin_prefetch(owner);
+    __builtin_prefetch((const char *)owner + 64);
+}
+
 /* ---- posts ---- */
 
 static void wake_up(struct sq_loop *loop)
@@ -208,6 +218,8 @@ static void run_batch(struct sq_loop *loop)
         struct sq_io *io = event->data.ptr;
         unsigned events;
 
+        if (loop->batch_next < loop->batch_count)
+            fetch(loop->batch[loop->batch_next].data.ptr);
         if (!io)
             continue;
         events = (event->events & EPOLLIN ? SQ_IO_READ : 0U) |
@@ -334,6 +346,7 @@ static void run_deferred(struct sq_loop *loop)
         while ((node = sq_list_shift(&now))) {
             struct sq_deferred *deferred = SQ_CONTAINER_OF(node, struct sq_deferred, node);
 
+            fetch(now.next->next); /* taking the node has touched now.next */
             deferred->run(deferred);
         }
     }
