@@ -584,6 +584,9 @@ int sq_config_derive(struct sq_config *config, struct sq_error *err)
     sq_buf_deinit(&bad);
     if (rc == 0)
         apply_features(config);
+    if (config->web_dashboard)
+        sq_config_warn(config, "there is no web dashboard in this version of squall: webDashboard "
+                               "(K6_WEB_DASHBOARD) has no effect");
     return rc < 0 ? sq_config_fail(config, SQ_CONFIG_EXIT_BAD, rc) : 0;
 }
 

@@ -97,6 +97,7 @@ struct sq_config {
     struct sq_string_list out;      /* --out values */
     struct sq_pair_list collectors; /* "influxdb.addr": settings of outputs in the config file */
     bool linger, quiet, verbose, no_color;
+    bool web_dashboard; /* wished for; there is none */
     char *log_output, *log_format, *address;
     struct sq_pair_list env; /* -e */
     bool include_system_env;

@@ -207,7 +207,7 @@ const struct sq_option sq_options[] = {
     {"traces-output", 0, "TRACES_OUTPUT", NULL, "WHERE", NULL,
         T(TEXT), NO, GROUP(GLOBAL), LOAD, SQ_OPT_SILENT, NULL, NULL},
     {NULL, 0, "WEB_DASHBOARD", "webDashboard", NULL, NULL,
-        T(SWITCH), NO, GROUP(GLOBAL), 0, SQ_OPT_IN_FILE, NULL, NULL},
+        T(SWITCH), AT(web_dashboard), GROUP(GLOBAL), 0, SQ_OPT_IN_FILE, NULL, NULL},
     {NULL, 0, NULL, "cloud", NULL, NULL,
         T(ANY), NO, GROUP(GLOBAL), 0, JSON, NULL, NULL},
     {NULL, 0, NULL, "ext", NULL, NULL,

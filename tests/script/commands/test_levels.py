@@ -177,3 +177,10 @@ def test_verbose_tells_sources_and_phases(t):
     phases = ['initialising VUs', 'setup', 'running the scenarios', 'teardown', 'the run has ended']
     equal([line for line in told if line in phases], phases)
     equal(run(t, 0, IT).logged('debug'), [])
+
+
+def test_no_web_dashboard(t):
+    warned = run(t, 0, IT, env={'K6_WEB_DASHBOARD': 'true'}).logged('warning')
+    equal([line.msg for line in warned], [
+        'there is no web dashboard in this version of squall: webDashboard (K6_WEB_DASHBOARD) has no effect'])
+    equal(run(t, 0, IT, env={'K6_WEB_DASHBOARD': 'false'}).logged('warning'), [])
