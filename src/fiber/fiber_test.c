@@ -335,7 +335,7 @@ static bool kernel_has_guards(void)
 SQ_TEST(fiber_overflow_meets_the_guard)
 {
     struct sq_fiber_pool *pool = sq_fiber_pool_new(SQ_FIBER_STACK_BYTES);
-    unsigned levels = 100;
+    unsigned levels = SQ_FIBER_STACK_BYTES / 512; /* of 1 KiB each */
     struct sq_fiber *below = sq_fiber_new(pool, overflow_entry, &levels);
     struct sq_fiber *f = sq_fiber_new(pool, overflow_entry, &levels);
 
