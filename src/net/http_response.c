@@ -316,7 +316,8 @@ static void tls_failed(struct sq_http_transfer *t, const char *words)
 static void stream_failed(struct sq_http_transfer *t, const char *words, int otherwise)
 {
     /* CURLINFO_OS_ERRNO may be left from another transfer of the handle. */
-    if (strstr(words, "onnection reset"))
+    /* "select/poll": libcurl's word for a reset that is there before it reads. */
+    if (strstr(words, "onnection reset") || strstr(words, "select/poll"))
         sq_http_set_error(t, SQ_HTTP_CODE_RESET, sq_xasprintf("read: connection reset by peer"));
     else if (strstr(words, "roken pipe"))
         sq_http_set_error(t, SQ_HTTP_CODE_BROKEN_PIPE, sq_xstrdup("write: broken pipe"));
