@@ -79,16 +79,6 @@ void sq_hist_add(struct sq_hist *hist, double value, uint64_t count)
         hist->zeros += count;
 }
 
-void sq_hist_add_bucket(struct sq_hist *hist, int sign, int32_t index, uint64_t count)
-{
-    index = SQ_MAX((int32_t)INDEX_MIN, SQ_MIN((int32_t)INDEX_MAX, index));
-    hist->fractions = true;
-    if (sign == 0)
-        hist->zeros += count;
-    else if (count)
-        half_add(sign > 0 ? &hist->positive : &hist->negative, index, count);
-}
-
 static void half_merge(struct sq_hist_half *into, const struct sq_hist_half *from)
 {
     for (int32_t p = 0; p < from->count; p++)

@@ -20,7 +20,7 @@ struct sq_hist_half {
 struct sq_hist { /* zeroed is empty and valid */
     struct sq_hist_half positive, negative;
     uint64_t zeros;
-    bool fractions; /* some value was no whole number, or may have been */
+    bool fractions; /* some value was no whole number */
 };
 
 /* Which bucket a value other than 0 falls into, by its absolute value; infinities fall into the
@@ -33,9 +33,6 @@ double sq_hist_middle(int32_t index);
 double sq_hist_stands_for(const struct sq_hist *hist, int32_t index);
 
 void sq_hist_add(struct sq_hist *hist, double value, uint64_t count);
-/* For state files: `sign` is -1, 0 (index is ignored) or 1; `index` as sq_hist_index gives it. The
- * values may have been fractions. */
-void sq_hist_add_bucket(struct sq_hist *hist, int sign, int32_t index, uint64_t count);
 void sq_hist_merge(struct sq_hist *into, const struct sq_hist *from);
 /* Empty, pages kept. */
 void sq_hist_reset(struct sq_hist *hist);

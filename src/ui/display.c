@@ -80,11 +80,6 @@ void sq_ui_display_tick(struct sq_ui_display *d, const struct sq_ui_view *view, 
     draw(d, view);
 }
 
-int64_t sq_ui_display_due_ns(const struct sq_ui_display *d)
-{
-    return d->options.quiet ? INT64_MAX : d->due_ns;
-}
-
 void sq_ui_display_final(struct sq_ui_display *d, const struct sq_ui_view *view)
 {
     if (d->options.quiet)

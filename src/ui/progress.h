@@ -62,8 +62,6 @@ struct sq_ui_display *sq_ui_display_new(const struct sq_ui_options *options);
 /* Call as often as you like: draws every 100 ms on a terminal, else every second. */
 void sq_ui_display_tick(struct sq_ui_display *display, const struct sq_ui_view *view,
                         int64_t now_ns);
-/* When to tick next, ns of the same clock; INT64_MAX when quiet. */
-int64_t sq_ui_display_due_ns(const struct sq_ui_display *display);
 /* Draws now. The block stays where it is; later drawing starts below. */
 void sq_ui_display_final(struct sq_ui_display *display, const struct sq_ui_view *view);
 /* Takes the block off the terminal, for other text on the same stream. */

@@ -89,11 +89,6 @@ bool sq_dom_signal_aborted(JSValueConst signal)
     return ((struct signal *)JS_GetOpaque(signal, signal_class))->aborted;
 }
 
-JSValue sq_dom_signal_reason(JSContext *ctx, JSValueConst signal)
-{
-    return JS_DupValue(ctx, ((struct signal *)JS_GetOpaque(signal, signal_class))->reason);
-}
-
 struct dom_target *sq_dom_signal_target(JSValueConst value)
 {
     return JS_GetOpaque(value, signal_class);

@@ -133,7 +133,6 @@ struct dom_event_classes sq_dom_event_classes(JSContext *ctx);
 /* ---- abort.c ---- */
 bool sq_dom_is_signal(JSValueConst value);
 bool sq_dom_signal_aborted(JSValueConst signal);
-JSValue sq_dom_signal_reason(JSContext *ctx, JSValueConst signal);
 /* Removes the listener when the signal aborts. */
 void sq_dom_signal_guard(JSContext *ctx, JSValueConst signal, JSValueConst target, JSAtom type,
                          JSValueConst callback, bool capture);
